@@ -1,0 +1,58 @@
+//! Build container images from a dist-git checkout: on Koji, on OpenShift, or on this machine.
+//!
+//! # The flow, one way
+//!
+//! ```text
+//! argv ───────┐
+//! rpkg, koji, │                        ┌─ koji  ─ XML-RPC task on a hub ────────┐
+//! osbs, local ├─▶ plan ─▶ BuildRequest ┼─ osbs  ─ PipelineRun on OpenShift ─────┼─▶ BuildEvents ─▶ report ─▶ exit code
+//! config      │   (pure)      │        └─ local ─ the OSBS workflow on buildah ─┘   (channel)      bars | plain | json
+//! checkout ───┘               └─▶ check (what the builder would refuse, asked before it is submitted)
+//! ```
+//!
+//! * [`request::plan`] is a pure function: the same command line, configuration and checkout give the same
+//!   [`request::BuildRequest`], or the same problem. Everything before it only reads; everything after it only executes.
+//! * A **builder** ([`builder`]) turns a request into events and knows nothing of terminals.
+//! * [`event`]s are facts in the past tense with ids and bytes, never sentences. [`report`] is the only code that writes to
+//!   a terminal or to stdout, and the only place with words for people (besides errors and their hints).
+//!
+//! # The rooms
+//!
+//! | Room | What it is for |
+//! | --- | --- |
+//! | `main.rs` | process set-up: signals, runtime, exit code |
+//! | [`cli`] | clap definitions, no logic |
+//! | [`plugin`] | which tool's name the program was called by, and handing over to the real one |
+//! | [`commands`] | one file a sub-command: reads, plans, executes, in that order |
+//! | [`config`] | Python's ConfigParser dialect, the rpkg configuration, Koji profiles; every value with its origin |
+//! | [`checkout`] | the dist-git checkout: git, remote, Dockerfile, container.yaml |
+//! | [`request`] | the build request, its plan and its checks |
+//! | [`builder`] | the closed set of builders, and cancellation |
+//! | [`koji`] | the hub: XML-RPC, sessions, typed calls, watching, logs |
+//! | [`event`], [`log_lines`] | what builders tell, and bytes to lines |
+//! | [`report`] | bars, plain lines or JSON Lines out of events |
+//! | [`submissions`] | what was submitted from here and not yet seen to its end |
+//! | [`credentials`] | secrets and where they are kept |
+//! | [`http`] | the only place that makes an HTTP client |
+//! | [`error`], [`exit_code`] | kinds, sources, hints; the whole table of exit codes |
+//!
+//! Arrows: `commands -> {cli, config, checkout, request, builder, report, submissions}`, `request -> {config, checkout}`,
+//! `builder -> koji -> {http, credentials}`; `event` and `error` are leaves that everyone may use; `report` depends on
+//! `event` alone; nothing calls `cli` but `commands`, `request::plan` and `main`.
+
+pub mod builder;
+pub mod checkout;
+pub mod cli;
+pub mod commands;
+pub mod config;
+pub mod credentials;
+pub mod error;
+pub mod event;
+pub mod exit_code;
+pub mod http;
+pub mod koji;
+pub mod log_lines;
+pub mod plugin;
+pub mod report;
+pub mod request;
+pub mod submissions;

@@ -1,0 +1,15 @@
+//! All integration tests in one binary, so that linking is paid for once: one module a feature.
+
+mod support;
+
+mod checkout;
+mod check;
+mod cli;
+mod config;
+mod dockerfile;
+mod generated;
+mod hub;
+mod kerberos;
+mod koji_build;
+mod parity;
+mod report;
