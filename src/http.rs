@@ -1,1 +1,181 @@
-//! (to come)
+//! The only place that makes an HTTP client: TLS, proxies, time-outs, redirects.
+//!
+//! OpenSSL is the one TLS stack: the system's trust store and crypto-policies hold, and packagers' internal CAs are already
+//! there. Proxies come from the environment (`https_proxy`, `no_proxy`), as they do for Koji's own client. Retrying is the
+//! caller's business: only the caller knows what may be repeated.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use openssl::pkey::PKey;
+use openssl::x509::X509;
+use reqwest::{Certificate, Client, Identity, redirect};
+
+/// How long to wait for a TCP and TLS connection. Koji's client uses its request time-out of twelve hours for this too.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// What this program calls itself in `User-Agent`.
+pub const USER_AGENT: &str = concat!(env!("CARGO_PKG_NAME"), "/", env!("CARGO_PKG_VERSION"));
+
+/// Whom to trust, who we are, and how long to wait.
+#[derive(Debug, Clone, Default)]
+pub struct ClientOptions {
+    /// PEM bundle that *replaces* the system's trust store.
+    pub serverca: Option<PathBuf>,
+    /// PEM file with our certificate and its private key.
+    pub certificate: Option<PathBuf>,
+    /// `false` switches off verification of the server's certificate.
+    pub insecure: bool,
+    /// Longest silence while waiting for an answer.
+    pub read_timeout: Option<Duration>,
+    /// Whether to follow redirects. Never where a request carries a session: a redirect would hand it to another host.
+    pub redirects: Redirects,
+}
+
+/// Whether redirects are followed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Redirects {
+    /// The redirect is the answer.
+    #[default]
+    Refuse,
+    /// Up to ten are followed.
+    Follow,
+}
+
+/// Why no client could be made.
+#[derive(Debug, thiserror::Error)]
+pub enum ClientError {
+    /// A certificate file could not be read.
+    #[error("cannot read {what} {path}", path = path.display())]
+    Read {
+        /// `client certificate` or `CA bundle`.
+        what: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// A certificate file holds something else.
+    #[error("{what} {path} is not usable: {reason}", path = path.display())]
+    Pem {
+        /// `client certificate` or `CA bundle`.
+        what: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it; never its content.
+        reason: String,
+    },
+    /// The TLS library refused the settings.
+    #[error("cannot set up TLS")]
+    Tls(#[source] reqwest::Error),
+}
+
+/// Makes a client.
+///
+/// # Errors
+/// When a certificate file is missing or malformed.
+pub fn client(options: &ClientOptions) -> Result<Client, ClientError> {
+    let mut builder = Client::builder()
+        .user_agent(USER_AGENT)
+        .connect_timeout(CONNECT_TIMEOUT)
+        .http1_only()
+        .tcp_keepalive(Duration::from_secs(60))
+        .redirect(match options.redirects {
+            Redirects::Refuse => redirect::Policy::none(),
+            Redirects::Follow => redirect::Policy::limited(10),
+        });
+    if let Some(timeout) = options.read_timeout {
+        builder = builder.read_timeout(timeout);
+    }
+    if let Some(path) = &options.serverca {
+        builder = builder.tls_certs_only(ca_bundle(path)?);
+    } else if options.insecure {
+        builder = builder.tls_danger_accept_invalid_certs(true);
+    }
+    if let Some(path) = &options.certificate {
+        // Hubs ask for the certificate only at `/ssllogin`. Under TLS 1.3 that needs post-handshake authentication, which
+        // the TLS library offers no way to allow; under TLS 1.2 it is a renegotiation, which works.
+        builder = builder.identity(identity(path)?).tls_version_max(reqwest::tls::Version::TLS_1_2);
+    }
+    builder.build().map_err(ClientError::Tls)
+}
+
+fn ca_bundle(path: &Path) -> Result<Vec<Certificate>, ClientError> {
+    const WHAT: &str = "CA bundle";
+    let pem = read(WHAT, path)?;
+    let certificates = Certificate::from_pem_bundle(&pem).unwrap_or_default();
+    if certificates.is_empty() {
+        return Err(ClientError::Pem { what: WHAT, path: path.to_owned(), reason: "it holds no PEM certificate".into() });
+    }
+    Ok(certificates)
+}
+
+/// Reads a certificate and its key out of one PEM file. Koji's files hold the key as PKCS#1, SEC1 or PKCS#8, before or after
+/// the certificate; the TLS library wants PKCS#8.
+fn identity(path: &Path) -> Result<Identity, ClientError> {
+    const WHAT: &str = "client certificate";
+    let unusable =
+        |reason: &str| ClientError::Pem { what: WHAT, path: path.to_owned(), reason: reason.to_owned() };
+    let pem = read(WHAT, path)?;
+    let chain = X509::stack_from_pem(&pem).map_err(|_| unusable("its certificate is malformed"))?;
+    if chain.is_empty() {
+        return Err(unusable("it holds no PEM certificate"));
+    }
+    // Without a callback OpenSSL would ask for the passphrase on the terminal, in the middle of everything.
+    let key = PKey::private_key_from_pem_callback(&pem, |_| Ok(0)).map_err(|_| {
+        let encrypted = pem.windows(9).any(|window| window == b"ENCRYPTED");
+        unusable(if encrypted { "its private key is encrypted" } else { "it holds no private key" })
+    })?;
+    let key = key.private_key_to_pem_pkcs8().map_err(|_| unusable("its private key cannot be converted"))?;
+    let mut certificates = Vec::new();
+    for certificate in chain {
+        certificates.extend(certificate.to_pem().map_err(|_| unusable("its certificate is malformed"))?);
+    }
+    Identity::from_pkcs8_pem(&certificates, &key).map_err(|_| unusable("certificate and key do not belong together"))
+}
+
+fn read(what: &'static str, path: &Path) -> Result<Vec<u8>, ClientError> {
+    std::fs::read(path).map_err(|source| ClientError::Read { what, path: path.to_owned(), source })
+}
+
+/// What a failed request means for whoever decides about repeating it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Failure {
+    /// No connection was made: the request certainly did not arrive.
+    NotSent,
+    /// The server's or our own certificate was refused; repeating is useless.
+    Certificate,
+    /// The connection broke or went silent after the request was sent: it may have been carried out.
+    Lost,
+}
+
+/// Tells what a transport error means.
+pub fn classify(error: &reqwest::Error) -> Failure {
+    let chain = chain(error);
+    if ["certificate verify failed", "self-signed", "self signed", "unable to get local issuer", "Hostname mismatch",
+        "IP address mismatch", "alert certificate", "alert unknown ca", "alert bad certificate", "certificate required",
+        "certificate revoked", "certificate expired"]
+        .iter()
+        .any(|mark| chain.contains(mark))
+    {
+        return Failure::Certificate;
+    }
+    if error.is_connect() || error.is_builder() { Failure::NotSent } else { Failure::Lost }
+}
+
+/// The innermost causes of a transport error in one line. The URL is left out: old hubs take the session in it.
+pub fn chain(error: &reqwest::Error) -> String {
+    let mut parts: Vec<String> = Vec::new();
+    let mut next = std::error::Error::source(error);
+    while let Some(cause) = next {
+        let text = cause.to_string();
+        if !parts.iter().any(|part| part.contains(&text)) {
+            parts.push(text);
+        }
+        next = cause.source();
+    }
+    if parts.is_empty() {
+        parts.push(if error.is_timeout() { "timed out".into() } else { "the request failed".into() });
+    }
+    parts.join(": ")
+}

@@ -1,1 +1,7 @@
-//! (to come)
+//! Secrets, and where they are kept between runs.
+
+#[cfg(feature = "keyring")]
+pub mod keyring;
+pub mod secret;
+
+pub use secret::Secret;

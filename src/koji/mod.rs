@@ -1,1 +1,15 @@
-//! (to come)
+//! The Koji builder.
+
+pub mod api;
+pub mod auth;
+pub mod bulk;
+pub mod call;
+pub mod fault;
+pub mod logs;
+pub mod outcome;
+pub mod retry;
+pub mod session;
+pub mod submit;
+pub mod tree;
+pub mod watch;
+pub mod xmlrpc;

@@ -1,0 +1,266 @@
+//! Which logs there are, how far each has been read, and what to ask for next. No sockets, no clock.
+//!
+//! Every log of every task is read from its exact offset, on all volumes. Sizes come from `listTaskOutput`; pieces are asked
+//! for in the same multiCall, also of logs that seem read to the end, so that a line arrives one poll after the hub has it.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::api::OutputFile;
+use crate::event::{BuildEvent, LogId, TaskId};
+
+/// What is asked of a log that seems read to the end.
+const PEEK: u64 = 64 * 1024;
+/// What one multiCall may bring of all logs together; the hub builds the whole answer in memory, and so do we.
+const BUDGET: u64 = 2 * 1024 * 1024;
+/// From this backlog on, reading the file below `topurl` is better than calls.
+const BULK_FROM: u64 = 512 * 1024;
+/// How much of a log is read below `topurl` before the other logs get their turn.
+const BULK_MOST: u64 = 16 * 1024 * 1024;
+/// Rough length of a line, to guess where the last N begin.
+const LINE: u64 = 256;
+/// How many logs one multiCall reads; the hub's requests stay well below 100 calls.
+const LOGS_AT_ONCE: usize = 64;
+
+/// Which logs to show.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct LogFilter {
+    /// None at all (`--no-logs`).
+    pub none: bool,
+    /// Only these names (`--log`), with or without `.log`.
+    pub names: Vec<String>,
+    /// Only logs of these architectures (`--arch`).
+    pub arches: Vec<String>,
+}
+
+impl LogFilter {
+    /// Whether to read a file: Koji's own tools take every file whose name ends in `log`.
+    pub fn wants(&self, name: &str) -> bool {
+        let named = || self.names.iter().any(|wanted| wanted == name || name.strip_suffix(".log") == Some(wanted));
+        let of_arch = || arch_of(name).is_some_and(|arch| self.arches.iter().any(|wanted| wanted == arch));
+        name.ends_with("log")
+            && !self.none
+            && (self.names.is_empty() || named())
+            && (self.arches.is_empty() || of_arch())
+    }
+}
+
+/// The architecture that a log belongs to by its name: koji-containerbuild writes `<arch>.log` for each platform.
+pub fn arch_of(name: &str) -> Option<&str> {
+    const ARCHES: [&str; 8] = ["x86_64", "aarch64", "ppc64le", "s390x", "riscv64", "i686", "armv7hl", "ppc64"];
+    let stem = name.rsplit('/').next()?.strip_suffix(".log")?;
+    ARCHES.contains(&stem).then_some(stem)
+}
+
+/// A piece of a log to ask for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Piece {
+    /// The Koji task that writes the log.
+    pub task: i64,
+    /// Which log.
+    pub log: Arc<LogId>,
+    /// Where the piece begins.
+    pub offset: u64,
+    /// How long it is at most.
+    pub size: u64,
+}
+
+#[derive(Debug)]
+struct Log {
+    id: Arc<LogId>,
+    offset: u64,
+    size: u64,
+    shrunk: bool,
+    /// While the last lines are looked for (`--tail`), how many.
+    tail: Option<u64>,
+    closed: bool,
+    /// The size at which the hub had no more to give, though it should have; until it changes there is nothing to ask for.
+    stalled: Option<u64>,
+}
+
+/// All logs of a build.
+#[derive(Debug, Default)]
+pub struct Logs {
+    filter: LogFilter,
+    tail: Option<u64>,
+    logs: BTreeMap<(i64, Arc<str>, Arc<str>), Log>,
+    next: usize,
+}
+
+impl Logs {
+    /// `tail`: show only so many lines of what logs hold when they are first seen.
+    pub fn new(filter: LogFilter, tail: Option<u64>) -> Logs {
+        Logs { filter, tail, ..Logs::default() }
+    }
+
+    /// Whether any log is to be read at all.
+    pub fn wanted(&self) -> bool {
+        !self.filter.none
+    }
+
+    /// Takes what `listTaskOutput` says of a task: new logs, sizes, logs that became shorter.
+    pub fn listed(&mut self, task: i64, files: &[OutputFile], events: &mut Vec<BuildEvent>) {
+        for file in files.iter().filter(|file| self.filter.wants(&file.name)) {
+            let key = (task, Arc::clone(&file.volume), Arc::clone(&file.name));
+            match self.logs.get_mut(&key) {
+                Some(log) => log.resized(file.size, events),
+                None => {
+                    let log = Log::opened(task, file, self.tail, events);
+                    self.logs.insert(key, log);
+                }
+            }
+        }
+    }
+
+    /// A task was begun anew (another builder took it): its logs start over.
+    pub fn task_restarted(&mut self, task: i64, events: &mut Vec<BuildEvent>) {
+        for log in self.of_task(task) {
+            log.restart(events);
+        }
+        self.tail = None;
+    }
+
+    /// Nothing more will come of a task's logs.
+    pub fn task_ended(&mut self, task: i64, events: &mut Vec<BuildEvent>) {
+        for log in self.of_task(task).filter(|log| !log.closed) {
+            log.closed = true;
+            events.push(BuildEvent::LogClosed { log: Arc::clone(&log.id) });
+        }
+    }
+
+    /// Whether something is known to be there and not read.
+    pub fn behind(&self) -> bool {
+        self.logs.values().any(|log| !log.closed && log.backlog() > 0)
+    }
+
+    /// Whether something of this task is known to be there and not read.
+    pub fn task_behind(&self, task: i64) -> bool {
+        self.logs.iter().any(|(key, log)| key.0 == task && !log.closed && log.backlog() > 0)
+    }
+
+    /// What to ask for in the next multiCall. Takes turns when there are very many logs.
+    pub fn pieces(&mut self) -> Vec<Piece> {
+        let open: Vec<(i64, &Log)> =
+            self.logs.iter().filter(|(_, log)| !log.closed).map(|(key, log)| (key.0, log)).collect();
+        if open.is_empty() {
+            return Vec::new();
+        }
+        let start = self.next % open.len();
+        let count = open.len().min(LOGS_AT_ONCE);
+        let mut spare = BUDGET.saturating_sub(PEEK * count as u64);
+        let pieces = (0..count)
+            .map(|step| {
+                let (task, log) = open[(start + step) % open.len()];
+                let extra = log.backlog().min(spare);
+                spare -= extra;
+                Piece { task, log: Arc::clone(&log.id), offset: log.offset, size: PEEK + extra }
+            })
+            .collect();
+        self.next = (start + count) % open.len();
+        pieces
+    }
+
+    /// Takes the bytes of a piece. Pieces that do not begin where the log has been read to are of no use any more.
+    pub fn arrived(&mut self, piece: &Piece, bytes: Bytes, events: &mut Vec<BuildEvent>) {
+        if let Some(log) = self.find(piece).filter(|log| log.offset == piece.offset && !log.shrunk) {
+            log.append(bytes, events);
+        }
+    }
+
+    /// The long backlogs, to be read below `topurl`.
+    pub fn bulk(&self) -> Vec<Piece> {
+        let long = self.logs.iter().filter(|(_, log)| !log.closed && !log.shrunk && log.backlog() >= BULK_FROM);
+        long.map(|(key, log)| Piece {
+            task: key.0,
+            log: Arc::clone(&log.id),
+            offset: log.offset,
+            size: log.backlog().min(BULK_MOST),
+        })
+        .collect()
+    }
+
+    /// Notes that `count` bytes of a log were read and told elsewhere.
+    pub fn advanced(&mut self, piece: &Piece, count: u64) {
+        if let Some(log) = self.find(piece) {
+            log.offset += count;
+        }
+    }
+
+    fn of_task(&mut self, task: i64) -> impl Iterator<Item = &mut Log> {
+        self.logs.iter_mut().filter(move |(key, _)| key.0 == task).map(|(_, log)| log)
+    }
+
+    fn find(&mut self, piece: &Piece) -> Option<&mut Log> {
+        self.logs.values_mut().find(|log| log.id == piece.log)
+    }
+}
+
+impl Log {
+    fn opened(task: i64, file: &OutputFile, tail: Option<u64>, events: &mut Vec<BuildEvent>) -> Log {
+        let id = Arc::new(LogId {
+            task: TaskId::from(task),
+            volume: Some(Arc::clone(&file.volume)),
+            name: Arc::clone(&file.name),
+        });
+        events.push(BuildEvent::LogOpened { log: Arc::clone(&id), arch: arch_of(&file.name).map(Arc::from) });
+        let offset = tail.map_or(0, |lines| file.size.saturating_sub(lines.saturating_mul(LINE).min(BUDGET / 2)));
+        Log { id, offset, size: file.size, shrunk: false, tail, closed: false, stalled: None }
+    }
+
+    fn backlog(&self) -> u64 {
+        if self.stalled == Some(self.size) { 0 } else { self.size.saturating_sub(self.offset) }
+    }
+
+    /// A log that is shorter than what was read of it was started anew, if it still is at the next look: an upload that is
+    /// repeated also cuts the file, for a moment.
+    fn resized(&mut self, size: u64, events: &mut Vec<BuildEvent>) {
+        let shrunk = size < self.offset;
+        if shrunk && self.shrunk {
+            self.size = size;
+            return self.restart(events);
+        }
+        self.shrunk = shrunk;
+        self.size = size;
+    }
+
+    fn restart(&mut self, events: &mut Vec<BuildEvent>) {
+        if self.offset > 0 {
+            events.push(BuildEvent::LogRestarted { log: Arc::clone(&self.id), had: self.offset });
+        }
+        (self.offset, self.shrunk, self.tail) = (0, false, None);
+    }
+
+    fn append(&mut self, mut bytes: Bytes, events: &mut Vec<BuildEvent>) {
+        if bytes.is_empty() {
+            self.stalled = Some(self.size);
+            return;
+        }
+        if let Some(lines) = self.tail.take() {
+            let skip = last_lines(&bytes, lines);
+            self.offset += skip as u64;
+            bytes = bytes.slice(skip..);
+            if self.offset > 0 {
+                events.push(BuildEvent::LogSkipped { log: Arc::clone(&self.id), to: self.offset });
+            }
+        }
+        if bytes.is_empty() {
+            return;
+        }
+        let offset = self.offset;
+        self.offset += bytes.len() as u64;
+        self.size = self.size.max(self.offset);
+        events.push(BuildEvent::LogAppended { log: Arc::clone(&self.id), offset, bytes });
+    }
+}
+
+/// Where the last `lines` lines of `bytes` begin.
+fn last_lines(bytes: &[u8], lines: u64) -> usize {
+    let end = bytes.strip_suffix(b"\n").unwrap_or(bytes);
+    let Some(back) = usize::try_from(lines).ok().and_then(|lines| lines.checked_sub(1)) else { return bytes.len() };
+    memchr::memrchr_iter(b'\n', end).nth(back).map_or(0, |at| at + 1)
+}
+
+#[cfg(test)]
+mod tests;

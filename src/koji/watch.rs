@@ -1,0 +1,396 @@
+//! Watching a build on a hub: one multiCall a poll for the whole task tree and all its logs.
+//!
+//! [`Watcher`] decides what to ask and what the answers mean, without sockets or clock; [`watch`] sends, waits and reads
+//! long logs below `topurl`. Watching needs no login: a hub that wants one is given one.
+//!
+//! Koji's own `watch_tasks` asks three calls a task and round, and `watch_logs` one a log and 16 KiB; this asks once.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::future::join_all;
+
+use super::api::{self, ContainerResult, OutputFile, TaskInfo};
+use super::bulk::{Bulk, BulkError};
+use super::call::Call;
+use super::fault::{Fault, FaultKind};
+use super::logs::{LogFilter, Logs, Piece};
+use super::outcome::{self, Ending, HubLinks};
+use super::session::{Session, SessionError};
+use super::tree::Tree;
+use super::xmlrpc::Value;
+use crate::builder::Interrupt;
+use crate::event::{BuildEvent, BuildOutcome, FailureLog, LogId, TaskState};
+
+/// What to watch and how.
+#[derive(Debug, Clone)]
+pub struct WatchOptions {
+    /// Which logs to show.
+    pub logs: LogFilter,
+    /// Show only so many lines of what logs hold when they are first seen.
+    pub tail: Option<u64>,
+    /// The longest wait between two polls (the profile's `poll_interval`, within 1 s to 10 s).
+    pub poll_interval: Duration,
+    /// Where the hub's pages and files are.
+    pub links: HubLinks,
+}
+
+/// The shortest and the longest wait between two polls, whatever the profile says.
+const POLL_RANGE: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(10));
+
+/// Why watching ended without an outcome.
+#[derive(Debug, thiserror::Error)]
+pub enum WatchError {
+    /// The hub could not be asked.
+    #[error(transparent)]
+    Session(#[from] SessionError),
+    /// There is no such task.
+    #[error("No such task id: {0}")]
+    NoSuchTask(i64),
+}
+
+/// Watches a task to its end, or until the user has had enough.
+///
+/// The last event is sent by the caller, out of the outcome.
+///
+/// # Errors
+/// When the hub stays unreachable, or does not know the task.
+pub async fn watch(
+    session: &mut Session,
+    task: i64,
+    options: WatchOptions,
+    interrupt: &mut Interrupt,
+) -> Result<BuildOutcome, WatchError> {
+    let mut watcher = Watcher::new(task, &options);
+    let mut bulk = Bulk::new(options.links.clone(), session.files_client());
+    let mut pace = Pace::new(options.poll_interval);
+    loop {
+        let round = round(session, &mut watcher, &mut bulk);
+        let active = tokio::select! {
+            active = round => active?,
+            () = interrupt.raised() => return Ok(watcher.outcome(&options.links)),
+        };
+        if watcher.is_done() || session.events().is_closed() {
+            return Ok(watcher.outcome(&options.links));
+        }
+        let delay = if watcher.is_busy() { Duration::ZERO } else { pace.after(active) };
+        tokio::select! {
+            () = tokio::time::sleep(delay) => {}
+            () = interrupt.raised() => return Ok(watcher.outcome(&options.links)),
+        }
+    }
+}
+
+/// One poll. Returns whether anything happened in the build.
+async fn round(session: &mut Session, watcher: &mut Watcher, bulk: &mut Bulk) -> Result<bool, WatchError> {
+    let asked = watcher.ask();
+    let calls: Vec<Call> = asked.iter().map(Asked::call).collect();
+    let answers = session.multi_call(&calls).await?;
+    let mut events = Vec::new();
+    for (asked, answer) in asked.iter().zip(answers) {
+        watcher.take(asked, answer, &mut events)?;
+    }
+    watcher.settle(&mut events);
+    let mut active = !events.is_empty();
+    for event in events {
+        session.events().send(event).await;
+    }
+    active |= read_backlogs(session, watcher, bulk).await;
+    Ok(active)
+}
+
+/// Reads what is long below `topurl`, all such logs at once.
+async fn read_backlogs(session: &Session, watcher: &mut Watcher, bulk: &mut Bulk) -> bool {
+    if !bulk.is_usable() {
+        return false;
+    }
+    let pieces = watcher.logs.bulk();
+    let events = session.events();
+    let results = join_all(pieces.iter().map(|piece| bulk.read(piece, events))).await;
+    let mut active = false;
+    for (piece, result) in pieces.iter().zip(results) {
+        let count = match result {
+            Ok(count) => count,
+            Err(BulkError { read, why }) => {
+                tracing::debug!(why, read, "reading a log as a file failed");
+                if read == 0 {
+                    bulk.give_up();
+                }
+                read
+            }
+        };
+        watcher.logs.advanced(piece, count);
+        active |= count > 0;
+    }
+    active
+}
+
+/// How long to wait: short after something happened, longer and longer when nothing does.
+#[derive(Debug)]
+struct Pace {
+    longest: Duration,
+    next: Duration,
+}
+
+impl Pace {
+    fn new(interval: Duration) -> Pace {
+        let (shortest, longest) = POLL_RANGE;
+        Pace { longest: interval.clamp(shortest, longest), next: shortest }
+    }
+
+    fn after(&mut self, active: bool) -> Duration {
+        let delay = if active { POLL_RANGE.0 } else { self.next };
+        self.next = delay.mul_f64(1.5).min(self.longest);
+        delay
+    }
+}
+
+/// One question of a poll.
+#[derive(Debug, Clone)]
+enum Asked {
+    /// The first task's own struct, the first time with its request.
+    Root { task: i64, with_request: bool },
+    /// All tasks below it.
+    Descendents(i64),
+    /// What files a task has.
+    Files(i64),
+    /// A piece of a log.
+    Piece(Piece),
+    /// The name of a builder.
+    Host(i64),
+    /// What came out of a task.
+    Result(i64),
+    /// The NVR of the nth build of the result.
+    Build(usize, String),
+    /// The end of the log that tells why.
+    Tail { task: i64, log: Arc<LogId>, size: u64 },
+}
+
+impl Asked {
+    fn call(&self) -> Call {
+        match self {
+            Asked::Root { task, with_request } => api::get_task_info(*task, *with_request),
+            Asked::Descendents(task) => api::get_task_descendents(*task),
+            Asked::Files(task) => api::list_task_output(*task),
+            Asked::Piece(piece) => {
+                let volume = piece.log.volume.as_deref().unwrap_or("DEFAULT");
+                let offset = i64::try_from(piece.offset).unwrap_or(i64::MAX);
+                api::download_task_output(piece.task, &piece.log.name, volume, offset, piece.size)
+            }
+            Asked::Host(host) => api::get_host(*host),
+            Asked::Result(task) => api::get_task_result(*task),
+            Asked::Build(_, build) => api::get_build(build),
+            Asked::Tail { task, log, size } => outcome::tail_call(*task, log, *size),
+        }
+    }
+}
+
+/// What has been seen of a build, and what to ask next.
+struct Watcher {
+    tree: Tree,
+    logs: Logs,
+    ending: Ending,
+    links: HubLinks,
+    /// Files of the first task, for the choice of the log that tells why it failed.
+    files: Vec<OutputFile>,
+    stage: Stage,
+}
+
+/// How far the end of the build has been looked at. The stages follow each other without waiting.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    /// The build goes on, or its logs and result are not read to the end.
+    Watching,
+    /// The result is there; builds and the end of the telling log are asked for.
+    Details,
+    /// Nothing more to ask.
+    Done,
+}
+
+impl Watcher {
+    fn new(task: i64, options: &WatchOptions) -> Watcher {
+        Watcher {
+            tree: Tree::new(task),
+            logs: Logs::new(options.logs.clone(), options.tail),
+            ending: Ending::default(),
+            links: options.links.clone(),
+            files: Vec::new(),
+            stage: Stage::Watching,
+        }
+    }
+
+    fn ask(&mut self) -> Vec<Asked> {
+        if self.stage == Stage::Details {
+            return self.ask_details();
+        }
+        let root = self.tree.root_id();
+        let mut asked = vec![
+            Asked::Root { task: root, with_request: self.tree.root().is_none() },
+            Asked::Descendents(root),
+        ];
+        asked.extend(self.tree.unnamed_hosts().into_iter().map(Asked::Host));
+        asked.extend(self.tree.without_result().into_iter().map(Asked::Result));
+        if self.logs.wanted() || self.root_failed() {
+            let open = self.tree.tasks().filter(|known| !known.drained).map(|known| known.info.id);
+            let mut tasks: Vec<i64> = open.collect();
+            if tasks.is_empty() && self.tree.root().is_none() {
+                tasks.push(root);
+            }
+            asked.extend(tasks.into_iter().map(Asked::Files));
+        }
+        asked.extend(self.logs.pieces().into_iter().map(Asked::Piece));
+        asked
+    }
+
+    fn ask_details(&self) -> Vec<Asked> {
+        let root = self.tree.root_id();
+        let builds = self.ending.result.koji_builds.iter().cloned().enumerate();
+        let mut asked: Vec<Asked> = builds.map(|(at, build)| Asked::Build(at, build)).collect();
+        if let Some(Err(fault)) = self.tree.root().and_then(|known| known.result.as_ref())
+            && self.root_failed()
+            && let Some(log) = outcome::telling_log(fault.headline(), root, &self.files)
+        {
+            let size = self.files.iter().find(|file| file.name == log.name).map_or(0, |file| file.size);
+            asked.push(Asked::Tail { task: root, log, size });
+        }
+        asked
+    }
+
+    fn take(&mut self, asked: &Asked, answer: Result<Value, Fault>, events: &mut Vec<BuildEvent>) -> Result<(), WatchError> {
+        match (asked, answer) {
+            (Asked::Root { task, .. }, answer) => {
+                let value = answer.map_err(|fault| SessionError::Fault { operation: "getTaskInfo", fault })?;
+                let info = TaskInfo::from_value(&value)?.ok_or(WatchError::NoSuchTask(*task))?;
+                self.seen(info, events);
+            }
+            (Asked::Descendents(_), Ok(value)) => {
+                let root = self.tree.root_id();
+                for info in api::descendents(&value)?.into_iter().filter(|info| info.id != root) {
+                    self.seen(info, events);
+                }
+            }
+            (Asked::Files(task), Ok(value)) => {
+                let files = api::output_files(&value);
+                self.logs.listed(*task, &files, events);
+                if *task == self.tree.root_id() {
+                    self.files = files;
+                }
+            }
+            (Asked::Piece(piece), Ok(value)) => self.logs.arrived(piece, api::downloaded(&value)?, events),
+            (Asked::Host(host), answer) => {
+                let name = answer.ok().and_then(|value| Some(value.get("name")?.as_str()?.to_owned()));
+                self.tree.named(*host, name);
+            }
+            (Asked::Result(task), answer) => self.result(*task, answer),
+            (Asked::Build(at, _), answer) => {
+                self.ending.nvrs.resize(self.ending.result.koji_builds.len(), None);
+                if let (Some(nvr), Ok(value)) = (self.ending.nvrs.get_mut(*at), answer) {
+                    *nvr = outcome::nvr(&value);
+                }
+            }
+            (Asked::Tail { task, log, size }, Ok(value)) => {
+                let bytes = api::downloaded(&value)?;
+                self.ending.log = Some(FailureLog {
+                    log: LogId::clone(log),
+                    tail: outcome::tail_lines(&bytes, *size <= outcome::TAIL_BYTES),
+                    url: self.links.log(*task, log),
+                });
+            }
+            (Asked::Piece(piece), Err(fault)) => {
+                tracing::debug!(log = %piece.log.name, %fault, "a piece of a log was refused");
+                self.logs.arrived(piece, bytes::Bytes::new(), events);
+            }
+            // An old hub without a call: the rest of the round is still good.
+            (asked, Err(fault)) => tracing::debug!(?asked, %fault, "one call of a poll failed"),
+        }
+        Ok(())
+    }
+
+    fn seen(&mut self, info: TaskInfo, events: &mut Vec<BuildEvent>) {
+        let task = info.id;
+        if self.tree.seen(info) {
+            self.logs.task_restarted(task, events);
+        }
+    }
+
+    fn result(&mut self, task: i64, answer: Result<Value, Fault>) {
+        // `raise_fault=false` gives the task's own fault as a value, so that it cannot be mistaken for the call's.
+        let answer = answer.and_then(|value| Fault::from_value(&value).map_or(Ok(value), Err));
+        if task == self.tree.root_id()
+            && let Ok(value) = &answer
+        {
+            self.ending.result = ContainerResult::from_value(value);
+        }
+        if let Some(known) = self.tree.get_mut(task) {
+            known.result = Some(answer);
+        }
+    }
+
+    /// Draws conclusions at the end of a round.
+    fn settle(&mut self, events: &mut Vec<BuildEvent>) {
+        self.tree.tell(events);
+        let ended: Vec<i64> = self
+            .tree
+            .tasks()
+            .filter(|known| !known.drained && known.info.state.is_final() && !self.logs.task_behind(known.info.id))
+            .map(|known| known.info.id)
+            .collect();
+        for task in ended {
+            // The files were listed after the state was read, in the same request: what they hold now is all there is.
+            if self.listed_since_end(task) {
+                self.logs.task_ended(task, events);
+            }
+        }
+        self.stage = match self.stage {
+            Stage::Watching if self.is_complete() => {
+                if self.ending.result.koji_builds.is_empty() && !self.root_failed() { Stage::Done } else { Stage::Details }
+            }
+            Stage::Details => Stage::Done,
+            stage => stage,
+        };
+    }
+
+    /// Marks a task as read to the end in the round after the one in which it was first seen ended, because only then were
+    /// its files listed with its end known.
+    fn listed_since_end(&mut self, task: i64) -> bool {
+        let wanted = self.logs.wanted();
+        self.tree.get_mut(task).is_some_and(|known| {
+            known.drained = !wanted || known.seen_ended;
+            known.seen_ended = true;
+            known.drained
+        })
+    }
+
+    fn is_complete(&self) -> bool {
+        self.tree.is_over()
+            && !self.tree.has_untold()
+            && self.tree.root().is_some_and(|root| root.result.is_some())
+            && self.tree.tasks().all(|known| known.drained || !known.info.state.is_final())
+    }
+
+    fn root_failed(&self) -> bool {
+        self.tree.root().is_some_and(|root| root.info.state == TaskState::Failed)
+    }
+
+    fn is_done(&self) -> bool {
+        self.stage == Stage::Done
+    }
+
+    /// Whether the next poll should follow at once.
+    fn is_busy(&self) -> bool {
+        self.logs.behind() || self.tree.has_untold() || self.tree.is_over()
+    }
+
+    fn outcome(&self, links: &HubLinks) -> BuildOutcome {
+        match self.tree.root() {
+            Some(root) => self.ending.outcome(&root.info, root.result.as_ref(), links),
+            None => Ending::unseen(self.tree.root_id(), links),
+        }
+    }
+}
+
+/// Whether a hub refuses to be asked without a login.
+pub fn wants_login(error: &WatchError) -> bool {
+    matches!(error, WatchError::Session(SessionError::Fault { fault, .. })
+        if matches!(fault.kind(), FaultKind::Auth | FaultKind::NotAllowed))
+}
