@@ -49,6 +49,7 @@ pub mod credentials;
 pub mod error;
 pub mod event;
 pub mod exit_code;
+pub mod gating;
 pub mod http;
 pub mod koji;
 pub mod log_lines;

@@ -10,6 +10,7 @@ pub mod outcome;
 pub mod retry;
 pub mod session;
 pub mod submit;
+pub mod target_cache;
 pub mod tree;
 pub mod watch;
 pub mod xmlrpc;

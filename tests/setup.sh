@@ -1,0 +1,36 @@
+#!/usr/bin/env bash
+# Installs what building and testing need: compilers' headers (OpenSSL, Kerberos), git, a KDC and a web server for the
+# Kerberos tests, and the Python programs that ours is compared with (into target/peers). Asks for root through sudo where needed.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+root() { if [ "$(id -u)" = 0 ]; then "$@"; else sudo "$@"; fi; }
+
+if command -v apt-get > /dev/null; then
+  packages="git gcc pkg-config libssl-dev libkrb5-dev libclang-dev cmake krb5-kdc krb5-admin-server krb5-user
+    apache2-bin libapache2-mod-auth-gssapi python3 python3-venv man-db groff"
+  # shellcheck disable=SC2086
+  if ! dpkg -s $packages > /dev/null 2>&1; then
+    root apt-get update -q
+    # shellcheck disable=SC2086
+    root env DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends $packages > /dev/null
+  fi
+elif command -v dnf > /dev/null; then
+  root dnf -qy install git gcc pkgconf-pkg-config openssl-devel krb5-devel clang-devel cmake krb5-server krb5-workstation \
+    httpd mod_auth_gssapi python3 man-db groff-base
+else
+  echo "setup: neither apt-get nor dnf here; see README.md for what is needed" >&2
+  exit 1
+fi
+
+if ! command -v cargo > /dev/null; then
+  if command -v apt-get > /dev/null; then root apt-get install -qy rustup; else root dnf -qy install rustup; fi
+  command -v rustup > /dev/null && rustup default stable || rustup-init -y
+fi
+
+peers=${PEERS_VENV:-target/peers}
+if ! "$peers/bin/python" -c 'import koji, pyrpkg, dockerfile_parse' 2> /dev/null; then
+  mkdir -p "$(dirname "$peers")"
+  python3 -m venv "$peers"
+  "$peers/bin/pip" -q install koji==1.36.1 rpkg==1.70 dockerfile-parse==2.0.1 requests-gssapi
+fi
