@@ -83,6 +83,7 @@ impl TaskState {
 }
 
 /// Something that a user should know and that does not end the build.
+#[allow(missing_docs, reason = "each variant's line says what its fields are")]
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(tag = "code", rename_all = "snake_case")]
 pub enum Warning {
@@ -184,6 +185,7 @@ pub struct FailureLog {
 }
 
 /// One fact about a build.
+#[allow(missing_docs, reason = "each variant's line says what its fields are")]
 #[derive(Debug, Clone, PartialEq)]
 pub enum BuildEvent {
     /// A build was submitted.
@@ -191,7 +193,14 @@ pub enum BuildEvent {
     /// Watching of a build that exists already began.
     Attached { builder: BuilderKind, id: TaskId, url: Option<String> },
     /// A task was seen for the first time. `label` is the field's name of it, e.g. `buildContainer (noarch)`.
-    TaskOpened { task: TaskId, parent: Option<TaskId>, label: String, arch: Option<String>, state: TaskState, host: Option<String> },
+    TaskOpened {
+        task: TaskId,
+        parent: Option<TaskId>,
+        label: String,
+        arch: Option<String>,
+        state: TaskState,
+        host: Option<String>,
+    },
     /// A task went from one state to another; it may also go back (its builder died).
     TaskStateChanged { task: TaskId, from: TaskState, to: TaskState, host: Option<String>, reason: Option<String> },
     /// A log appeared. `arch` is set when it belongs to one architecture.

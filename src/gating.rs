@@ -77,7 +77,8 @@ pub async fn validate(folder: &Path, url: &str) -> Result<bool, GatingError> {
     };
     // rpkg keeps a slash at the end of the URL, and so asks for a path with two; servers take both.
     let url = format!("{}/api/v1.0/validate-gating-yaml", url.trim_end_matches('/'));
-    let unreachable = |error: reqwest::Error| GatingError::Unreachable { url: url.clone(), reason: http::chain(&error) };
+    let unreachable =
+        |error: reqwest::Error| GatingError::Unreachable { url: url.clone(), reason: http::chain(&error) };
     let client = http::client(&ClientOptions::default())?;
     let response = client.post(&url).timeout(TIMEOUT).body(content).send().await.map_err(unreachable)?;
     let status = response.status().as_u16();

@@ -105,7 +105,11 @@ fn ca_bundle(path: &Path) -> Result<Vec<Certificate>, ClientError> {
     let pem = read(WHAT, path)?;
     let certificates = Certificate::from_pem_bundle(&pem).unwrap_or_default();
     if certificates.is_empty() {
-        return Err(ClientError::Pem { what: WHAT, path: path.to_owned(), reason: "it holds no PEM certificate".into() });
+        return Err(ClientError::Pem {
+            what: WHAT,
+            path: path.to_owned(),
+            reason: "it holds no PEM certificate".into(),
+        });
     }
     Ok(certificates)
 }
@@ -114,8 +118,7 @@ fn ca_bundle(path: &Path) -> Result<Vec<Certificate>, ClientError> {
 /// the certificate; the TLS library wants PKCS#8.
 fn identity(path: &Path) -> Result<Identity, ClientError> {
     const WHAT: &str = "client certificate";
-    let unusable =
-        |reason: &str| ClientError::Pem { what: WHAT, path: path.to_owned(), reason: reason.to_owned() };
+    let unusable = |reason: &str| ClientError::Pem { what: WHAT, path: path.to_owned(), reason: reason.to_owned() };
     let pem = read(WHAT, path)?;
     let chain = X509::stack_from_pem(&pem).map_err(|_| unusable("its certificate is malformed"))?;
     if chain.is_empty() {
@@ -152,11 +155,22 @@ pub enum Failure {
 /// Tells what a transport error means.
 pub fn classify(error: &reqwest::Error) -> Failure {
     let chain = chain(error);
-    if ["certificate verify failed", "self-signed", "self signed", "unable to get local issuer", "Hostname mismatch",
-        "IP address mismatch", "alert certificate", "alert unknown ca", "alert bad certificate", "certificate required",
-        "certificate revoked", "certificate expired"]
-        .iter()
-        .any(|mark| chain.contains(mark))
+    if [
+        "certificate verify failed",
+        "self-signed",
+        "self signed",
+        "unable to get local issuer",
+        "Hostname mismatch",
+        "IP address mismatch",
+        "alert certificate",
+        "alert unknown ca",
+        "alert bad certificate",
+        "certificate required",
+        "certificate revoked",
+        "certificate expired",
+    ]
+    .iter()
+    .any(|mark| chain.contains(mark))
     {
         return Failure::Certificate;
     }

@@ -168,11 +168,11 @@ impl Submissions {
 
     fn update(&self, change: impl FnOnce(&mut Vec<Submission>)) -> Result<(), SubmissionsError> {
         let folder = self.path.parent().unwrap_or(Path::new("/"));
-        fs::DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(folder)
-            .map_err(|source| SubmissionsError::Io { what: "create", path: folder.to_owned(), source })?;
+        fs::DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(|source| SubmissionsError::Io {
+            what: "create",
+            path: folder.to_owned(),
+            source,
+        })?;
         let _lock = self.lock()?;
         let mut submissions = self.list()?;
         change(&mut submissions);
@@ -194,8 +194,11 @@ impl Submissions {
             .mode(0o600)
             .open(&path)
             .map_err(|source| SubmissionsError::Io { what: "open", path: path.clone(), source })?;
-        flock(&file, FlockOperation::LockExclusive)
-            .map_err(|errno| SubmissionsError::Io { what: "lock", path, source: errno.into() })?;
+        flock(&file, FlockOperation::LockExclusive).map_err(|errno| SubmissionsError::Io {
+            what: "lock",
+            path,
+            source: errno.into(),
+        })?;
         Ok(file)
     }
 

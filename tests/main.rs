@@ -2,8 +2,8 @@
 
 mod support;
 
-mod checkout;
 mod check;
+mod checkout;
 mod cli;
 mod config;
 mod dockerfile;

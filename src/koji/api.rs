@@ -140,7 +140,8 @@ pub fn output_files(answer: &Value) -> Vec<OutputFile> {
     for (name, volumes) in answer.as_struct().into_iter().flatten() {
         let name: Arc<str> = name.as_str().into();
         for (volume, stat) in volumes.as_struct().into_iter().flatten() {
-            let size = stat.get("st_size").and_then(Value::as_int).and_then(|size| u64::try_from(size).ok()).unwrap_or(0);
+            let size =
+                stat.get("st_size").and_then(Value::as_int).and_then(|size| u64::try_from(size).ok()).unwrap_or(0);
             files.push(OutputFile { name: Arc::clone(&name), volume: volume.as_str().into(), size });
         }
     }
@@ -252,7 +253,9 @@ pub fn build_container(request: &BuildRequest) -> Call {
         }
     };
     let text = |value: &Option<String>| value.as_deref().map(Value::from);
-    let list = |items: &[String]| (!items.is_empty()).then(|| items.iter().map(|item| item.as_str().into()).collect::<Vec<_>>().into());
+    let list = |items: &[String]| {
+        (!items.is_empty()).then(|| items.iter().map(|item| item.as_str().into()).collect::<Vec<_>>().into())
+    };
     add("release", text(&options.release));
     add("koji_parent_build", text(&options.koji_parent_build));
     add("yum_repourls", list(&options.yum_repourls));

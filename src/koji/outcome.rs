@@ -69,14 +69,20 @@ fn path(text: &str) -> String {
 /// Picks the log that most likely tells why a build failed: one of an architecture that the reason names, else the only
 /// architecture's, else the builder's own, else the longest.
 pub fn telling_log(reason: &str, task: i64, files: &[OutputFile]) -> Option<Arc<LogId>> {
-    let logs = || files.iter().filter(|file| file.name.ends_with("log") && file.size > 0 && &*file.name != "user_warnings.log");
+    let logs = || {
+        files.iter().filter(|file| file.name.ends_with("log") && file.size > 0 && &*file.name != "user_warnings.log")
+    };
     let named = logs().find(|file| arch_of(&file.name).is_some_and(|arch| reason.contains(arch)));
     let by_name = |name: &str| logs().find(|file| &*file.name == name);
     let file = named
         .or_else(|| by_name("osbs-build.log"))
         .or_else(|| by_name("osbs-client.log"))
         .or_else(|| logs().max_by_key(|file| file.size))?;
-    Some(Arc::new(LogId { task: TaskId::from(task), volume: Some(Arc::clone(&file.volume)), name: Arc::clone(&file.name) }))
+    Some(Arc::new(LogId {
+        task: TaskId::from(task),
+        volume: Some(Arc::clone(&file.volume)),
+        name: Arc::clone(&file.name),
+    }))
 }
 
 /// Cuts the end of a log into lines.
@@ -172,12 +178,21 @@ mod tests {
     use super::*;
 
     fn files(sizes: &[(&str, u64)]) -> Vec<OutputFile> {
-        sizes.iter().map(|(name, size)| OutputFile { name: (*name).into(), volume: "DEFAULT".into(), size: *size }).collect()
+        sizes
+            .iter()
+            .map(|(name, size)| OutputFile { name: (*name).into(), volume: "DEFAULT".into(), size: *size })
+            .collect()
     }
 
     #[test]
     fn the_log_is_the_one_the_reason_names() {
-        let all = files(&[("osbs-client.log", 9), ("osbs-build.log", 5), ("aarch64.log", 7), ("x86_64.log", 7), ("x.json", 99)]);
+        let all = files(&[
+            ("osbs-client.log", 9),
+            ("osbs-build.log", 5),
+            ("aarch64.log", 7),
+            ("x86_64.log", 7),
+            ("x.json", 99),
+        ]);
         let cases = [
             ("Error in plugin orchestrate_build: {\"x86_64\": \"dnf failed\"}", &all[..], Some("x86_64.log")),
             ("Build for NVR already exists", &all, Some("osbs-build.log")),

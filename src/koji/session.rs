@@ -367,7 +367,9 @@ impl Session {
     fn final_error(&self, operation: &'static str, error: AttemptError, attempts: u32) -> SessionError {
         let server = self.server().to_owned();
         match error {
-            AttemptError::Transport { failure: Failure::Certificate, reason } => SessionError::Certificate { server, reason },
+            AttemptError::Transport { failure: Failure::Certificate, reason } => {
+                SessionError::Certificate { server, reason }
+            }
             AttemptError::Transport { reason, .. } => SessionError::Unreachable { server, operation, reason, attempts },
             AttemptError::Status { status, text } => SessionError::Status { server, operation, status, text },
             AttemptError::NotXmlRpc { text, source } => SessionError::NotXmlRpc { server, operation, text, source },
@@ -471,10 +473,10 @@ impl Session {
         };
         let response = request.send().await.map_err(transport)?;
         let status = response.status();
-        let body = response.bytes().await.map_err(|error| AttemptError::Transport {
-            failure: Failure::Lost,
-            reason: http::chain(&error),
-        })?;
+        let body = response
+            .bytes()
+            .await
+            .map_err(|error| AttemptError::Transport { failure: Failure::Lost, reason: http::chain(&error) })?;
         if !status.is_success() {
             return Err(AttemptError::Status { status: status.as_u16(), text: snippet(&body) });
         }

@@ -76,8 +76,10 @@ pub async fn submit(session: &mut Session, request: &BuildRequest, baseline: Bas
         match answer {
             Ok(value) => {
                 session.answered_well().await;
-                let unexpected =
-                    || SessionError::Unexpected { operation: "buildContainer", what: "the answer is no task id".into() };
+                let unexpected = || SessionError::Unexpected {
+                    operation: "buildContainer",
+                    what: "the answer is no task id".into(),
+                };
                 return Ok(value.as_int().ok_or_else(unexpected)?);
             }
             Err(fault) if fault.kind() == FaultKind::Retry => {

@@ -105,7 +105,8 @@ impl Tree {
     pub fn without_result(&self) -> Vec<i64> {
         let wanted = |known: &&Known| {
             known.result.is_none()
-                && (known.info.state == TaskState::Failed || (known.info.id == self.root && known.info.state.is_final()))
+                && (known.info.state == TaskState::Failed
+                    || (known.info.id == self.root && known.info.state.is_final()))
         };
         self.tasks.values().filter(wanted).map(|known| known.info.id).collect()
     }

@@ -224,10 +224,8 @@ impl Watcher {
             return self.ask_details();
         }
         let root = self.tree.root_id();
-        let mut asked = vec![
-            Asked::Root { task: root, with_request: self.tree.root().is_none() },
-            Asked::Descendents(root),
-        ];
+        let mut asked =
+            vec![Asked::Root { task: root, with_request: self.tree.root().is_none() }, Asked::Descendents(root)];
         asked.extend(self.tree.unnamed_hosts().into_iter().map(Asked::Host));
         asked.extend(self.tree.without_result().into_iter().map(Asked::Result));
         if self.logs.wanted() || self.root_failed() {
@@ -256,7 +254,12 @@ impl Watcher {
         asked
     }
 
-    fn take(&mut self, asked: &Asked, answer: Result<Value, Fault>, events: &mut Vec<BuildEvent>) -> Result<(), WatchError> {
+    fn take(
+        &mut self,
+        asked: &Asked,
+        answer: Result<Value, Fault>,
+        events: &mut Vec<BuildEvent>,
+    ) -> Result<(), WatchError> {
         match (asked, answer) {
             (Asked::Root { task, .. }, answer) => {
                 let value = answer.map_err(|fault| SessionError::Fault { operation: "getTaskInfo", fault })?;
@@ -343,7 +346,11 @@ impl Watcher {
         }
         self.stage = match self.stage {
             Stage::Watching if self.is_complete() => {
-                if self.ending.result.koji_builds.is_empty() && !self.root_failed() { Stage::Done } else { Stage::Details }
+                if self.ending.result.koji_builds.is_empty() && !self.root_failed() {
+                    Stage::Done
+                } else {
+                    Stage::Details
+                }
             }
             Stage::Details => Stage::Done,
             stage => stage,

@@ -189,7 +189,9 @@ impl From<&serde_json::Value> for Value {
         match json {
             Json::Null => Value::Nil,
             Json::Bool(truth) => Value::Bool(*truth),
-            Json::Number(number) => number.as_i64().map_or_else(|| Value::Double(number.as_f64().unwrap_or(f64::NAN)), Value::Int),
+            Json::Number(number) => {
+                number.as_i64().map_or_else(|| Value::Double(number.as_f64().unwrap_or(f64::NAN)), Value::Int)
+            }
             Json::String(text) => Value::String(text.clone()),
             Json::Array(values) => Value::Array(values.iter().map(Value::from).collect()),
             Json::Object(members) => {
@@ -485,7 +487,10 @@ impl<'xml> Parser<'xml> {
     }
 
     fn malformed(&self, reason: &dyn std::fmt::Display) -> DecodeError {
-        DecodeError::Xml { at: self.reader.error_position().max(self.reader.buffer_position()), reason: reason.to_string() }
+        DecodeError::Xml {
+            at: self.reader.error_position().max(self.reader.buffer_position()),
+            reason: reason.to_string(),
+        }
     }
 
     fn shape(&self, what: impl Into<String>) -> DecodeError {

@@ -36,7 +36,8 @@ impl Realm {
         let apache = peers::program("apache2").or_else(|| peers::program("httpd"))?;
         let modules = ["/usr/lib/apache2/modules", "/usr/lib64/httpd/modules"].map(PathBuf::from);
         let modules = modules.iter().find(|folder| folder.join("mod_auth_gssapi.so").exists());
-        let modules = modules.cloned().or_else(|| peers::present(Path::new("mod_auth_gssapi.so")).then(PathBuf::new))?;
+        let modules =
+            modules.cloned().or_else(|| peers::present(Path::new("mod_auth_gssapi.so")).then(PathBuf::new))?;
         peers::program("kinit")?;
 
         let kdc_port = free_port();
@@ -98,18 +99,17 @@ impl Realm {
 
     fn run(&self, program: &Path, args: &[&str]) {
         let output = self.command(program, args).output().expect("the program starts");
-        assert!(
-            output.status.success(),
-            "{} {args:?}: {}",
-            program.display(),
-            String::from_utf8_lossy(&output.stderr)
-        );
+        assert!(output.status.success(), "{} {args:?}: {}", program.display(), String::from_utf8_lossy(&output.stderr));
     }
 
     fn spawn(&mut self, program: &Path, args: &[&str]) {
         let log = fs::File::create(self.folder.join(format!("{}.out", args.len()))).unwrap();
-        let child =
-            self.command(program, args).stdout(log.try_clone().unwrap()).stderr(log).spawn().expect("the program starts");
+        let child = self
+            .command(program, args)
+            .stdout(log.try_clone().unwrap())
+            .stderr(log)
+            .spawn()
+            .expect("the program starts");
         self.children.push(child);
     }
 
@@ -180,7 +180,16 @@ fn apache_conf(
         there.map(|name| format!("LoadModule {name}_module {}/mod_{name}.so\n", modules.display())).collect()
     };
     let modules = load(&[
-        "mpm_event", "unixd", "authz_core", "authn_core", "authz_user", "headers", "proxy", "proxy_http", "ssl", "auth_gssapi",
+        "mpm_event",
+        "unixd",
+        "authz_core",
+        "authn_core",
+        "authz_user",
+        "headers",
+        "proxy",
+        "proxy_http",
+        "ssl",
+        "auth_gssapi",
     ]);
     let user = if fs::metadata("/proc/self").is_ok_and(|meta| std::os::unix::fs::MetadataExt::uid(&meta) == 0) {
         let name = if Path::new("/etc/debian_version").exists() { "www-data" } else { "apache" };

@@ -44,7 +44,9 @@ impl Credentials {
     /// The user to act for, where the method can do that.
     pub fn proxy_user(&self) -> Option<&str> {
         match self {
-            Credentials::Certificate { proxy_user, .. } | Credentials::Kerberos { proxy_user, .. } => proxy_user.as_deref(),
+            Credentials::Certificate { proxy_user, .. } | Credentials::Kerberos { proxy_user, .. } => {
+                proxy_user.as_deref()
+            }
             Credentials::Password { .. } => None,
         }
     }
@@ -94,7 +96,8 @@ pub enum ChoiceError {
 pub fn choose(available: &Available<'_>) -> Result<Credentials, ChoiceError> {
     let proxy_user = || available.runas.map(str::to_owned);
     let certificate = |path: &Path| Credentials::Certificate { path: path.to_owned(), proxy_user: proxy_user() };
-    let kerberos = || Credentials::Kerberos { principal: available.principal.map(str::to_owned), proxy_user: proxy_user() };
+    let kerberos =
+        || Credentials::Kerberos { principal: available.principal.map(str::to_owned), proxy_user: proxy_user() };
     match available.authtype {
         Some("ssl") => available.cert.map(certificate).ok_or(ChoiceError::NoCertificate),
         Some("password") => password(available),
@@ -134,7 +137,11 @@ mod tests {
             ("a certificate that exists", Available { cert: there, ..Default::default() }, "certificate"),
             ("a certificate that does not", Available { cert: missing, ..Default::default() }, "kerberos"),
             ("a password", Available { user: Some("u"), password: secret(), ..Default::default() }, "password"),
-            ("the certificate wins", Available { cert: there, user: Some("u"), password: secret(), ..Default::default() }, "certificate"),
+            (
+                "the certificate wins",
+                Available { cert: there, user: Some("u"), password: secret(), ..Default::default() },
+                "certificate",
+            ),
             ("authtype wins", Available { authtype: Some("kerberos"), cert: there, ..Default::default() }, "kerberos"),
         ];
         for (what, available, expected) in kinds {

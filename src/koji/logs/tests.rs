@@ -96,7 +96,10 @@ fn one_call_stays_within_its_budget_and_many_logs_take_turns() {
 
 #[test]
 fn the_filter_takes_names_with_and_without_suffix_and_arches() {
-    let named = |names: &[&str]| LogFilter { names: names.iter().map(|name| (*name).to_owned()).collect(), ..Default::default() };
+    let named = |names: &[&str]| LogFilter {
+        names: names.iter().map(|name| (*name).to_owned()).collect(),
+        ..Default::default()
+    };
     let cases: &[(LogFilter, &str, bool)] = &[
         (LogFilter::default(), "osbs-build.log", true),
         (LogFilter::default(), "x.json", false),

@@ -80,7 +80,10 @@ fn deep_nesting_is_refused_not_followed() {
 fn what_is_encoded_is_decoded_to_the_same() {
     let value = Value::record([
         ("nil", Value::Nil),
-        ("numbers", vec![Value::Int(i64::MIN), Value::Int(2_147_483_648), Value::Double(0.1), Value::Bool(false)].into()),
+        (
+            "numbers",
+            vec![Value::Int(i64::MIN), Value::Int(2_147_483_648), Value::Double(0.1), Value::Bool(false)].into(),
+        ),
         ("text", "a <&> \r\n \"'\u{1F980}".into()),
         ("bytes", Value::Bytes((0..=255).collect())),
     ]);
