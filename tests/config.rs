@@ -2,11 +2,12 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on shall stop")]
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
 use fedpkg_container_build::config::ini::{Ini, IniError};
+use fedpkg_container_build::config::koji::{AuthType, KojiProfile, KojiRoots};
 use serde::Deserialize;
 
 use crate::support::peers;
@@ -138,6 +139,79 @@ fn lines_of(error: &IniError) -> Vec<usize> {
     }
 }
 
+/// The profile in the form that `koji.read_config` gives, without what is different on purpose (`no_ssl_verify` is a
+/// boolean, `pkgurl` is already used up) and without the paths of plug-ins.
+fn as_koji_has_it(profile: &KojiProfile) -> serde_json::Value {
+    let path = |path: &Option<PathBuf>| path.as_ref().map_or_else(String::new, |path| path.display().to_string());
+    let authtype = profile.authtype.as_ref().map(|kind| match kind {
+        AuthType::NoAuth => "noauth",
+        AuthType::Ssl => "ssl",
+        AuthType::Password => "password",
+        AuthType::Kerberos => "kerberos",
+        AuthType::Other(word) => word,
+    });
+    serde_json::json!({
+        "profile": profile.name,
+        "server": profile.server.as_str(),
+        "weburl": profile.weburl,
+        "topurl": profile.topurl,
+        "topdir": profile.topdir,
+        "authtype": authtype,
+        "cert": path(&profile.cert),
+        "serverca": path(&profile.serverca),
+        "principal": profile.principal,
+        "keytab": profile.keytab,
+        "max_retries": profile.max_retries,
+        "retry_interval": profile.retry_interval.as_secs(),
+        "anon_retry": profile.anon_retry,
+        "offline_retry": profile.offline_retry,
+        "offline_retry_interval": profile.offline_retry_interval.as_secs(),
+        "timeout": profile.timeout.as_secs(),
+        "auth_timeout": profile.auth_timeout.as_secs(),
+        "use_fast_upload": profile.use_fast_upload,
+        "upload_blocksize": profile.upload_blocksize,
+        "poll_interval": profile.poll_interval.as_secs(),
+        "pyver": profile.pyver,
+        "debug": profile.debug,
+        "debug_xmlrpc": profile.debug_xmlrpc,
+        "force_auth": profile.force_auth,
+    })
+}
+
+#[test]
+fn koji_profiles_are_those_of_kojis_own_client() {
+    let Some(python) = peers::python() else { return };
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let home = tempfile::tempdir().unwrap();
+    let dot_koji = home.path().join(".koji");
+    std::os::unix::fs::symlink(root.join("tests/data/config/koji-home"), &dot_koji).unwrap();
+    let profiles = ["plain", "full", "bad_int", "bad_boolean", "bad_percent", "unknown"];
+    let script = root.join("tests/support/koji_profile_peer.py");
+    let output = Command::new(python).arg(script).args(profiles).env("HOME", home.path()).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let theirs: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+
+    let roots = KojiRoots { etc: "/etc".into(), home: Some(home.path().to_owned()) };
+    for name in profiles {
+        let (ours, theirs) = (KojiProfile::load(name, &roots), theirs[name].as_object().unwrap());
+        match (ours, theirs.get("error")) {
+            (Ok(profile), None) => {
+                for (key, ours) in as_koji_has_it(&profile).as_object().unwrap() {
+                    assert_eq!(ours, &theirs[key], "{name}: {key}");
+                }
+            }
+            (Err(error), Some(theirs)) => same_complaint(&error.to_string(), theirs.as_str().unwrap()),
+            (ours, theirs) => panic!("{name}: ours {:?}, theirs {theirs:?}", ours.err().map(|error| error.to_string())),
+        }
+    }
+}
+
+/// Ours begins as theirs and goes on with the place. (What Python has after a comma quotes the value, which may be secret.)
+fn same_complaint(ours: &str, theirs: &str) {
+    let start = theirs.split(',').next().unwrap();
+    assert!(ours.starts_with(start), "ours: {ours}\ntheirs: {theirs}");
+}
+
 #[test]
 fn no_bytes_make_the_reader_panic() {
     let until = Instant::now() + Duration::from_secs(1);
@@ -183,9 +257,19 @@ fn mutated_case(random: &mut Random, seed: u64) -> Vec<u8> {
     bytes
 }
 
+/// A file in which each key refers to the next one, some steps beyond what Python allows or some before.
+fn chain_of_references(random: &mut Random) -> Vec<u8> {
+    let steps = 7 + random.below(6);
+    let keys: String = (0..steps).map(|n| format!("k{n} = {n}%(K{})s\n", n + 1)).collect();
+    format!("[a]\n{keys}k{steps} = {}", random.pick(&["end", "%%", "%"])).into_bytes()
+}
+
 /// One or two files. A third of the cases keeps to what is well-formed, so that values are compared as well as errors.
 fn generated_case(seed: u64) -> Vec<Vec<u8>> {
     let mut random = Random(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15).wrapping_add(1));
+    if random.one_in(50) {
+        return vec![chain_of_references(&mut random)];
+    }
     let nasty = random.below(3) as u32;
     let files = if random.one_in(3) { 2 } else { 1 };
     (0..files).map(|_| generated_file(&mut random, nasty)).collect()
@@ -263,7 +347,7 @@ fn value(random: &mut Random) -> String {
     let mut value = String::new();
     for _ in 0..random.below(4) {
         let piece = match random.below(8) {
-            0 => format!("%(k{})s", random.below(5)),
+            0 => format!("%({}{})s", random.pick(&["k", "K"]), random.below(5)),
             1 => (*random.pick(&["%%", "%", "%(", "%()s", "%(k1)", "%(k1)d", "%(K2)S", "%(long key 1)s", "%(no)s"]))
                 .into(),
             2 => (*random.pick(&["yes", "Off", "TRUE", "0", "1", "30", "-5", "1_0", "+7", "maybe"])).into(),

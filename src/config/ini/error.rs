@@ -73,7 +73,7 @@ pub enum IniError {
         reference: String,
     },
     /// A `%` that is neither `%%` nor `%(name)s` (Python: `InterpolationSyntaxError`).
-    #[error("'%' must be followed by '%' or '(name)s': option '{key}' in section '{section}' ({origin})")]
+    #[error("'%' must be followed by '%' or '(': option '{key}' in section '{section}' ({origin})")]
     InterpolationSyntax {
         /// Where the value stands that was asked for.
         origin: Origin,

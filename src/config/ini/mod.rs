@@ -10,7 +10,7 @@
 //! word, trims section names, makes a key without a delimiter a value of `None`, takes an indented `[` for a header where
 //! Python sees a continuation, and does not read a file that ends its lines with CR alone. To tell those cases apart, each
 //! line has to be classified before the engine sees it, and then nothing is left for the engine to parse. Its getters work
-//! on values that were not interpolated, so they do not serve either. The reader here ([`reader`]) is therefore ours; a
+//! on values that were not interpolated, so they do not serve either. The reader here (`reader.rs`) is therefore ours; a
 //! test compares it with Python on some thousand generated files.
 //!
 //! # Where it differs from Python on purpose
@@ -90,7 +90,7 @@ impl<T> Sourced<T> {
 type Options = BTreeMap<String, RawValue>;
 
 /// The merged content of any number of files.
-#[derive(Debug, Clone, Default)]
+#[derive(Clone, Default)]
 pub struct Ini {
     sections: BTreeMap<String, Options>,
     defaults: Options,
@@ -244,21 +244,15 @@ impl Ini {
         }
     }
 
-    /// All keys of a section with their interpolated values, inherited ones included, sorted by key. `None` when there is
-    /// no such section.
+    /// All keys of a section with their interpolated values, inherited ones included. `None` when there is no such section.
     ///
     /// # Errors
     ///
     /// When one of the values cannot be interpolated.
-    pub fn items(&self, section: &str) -> Result<Option<Vec<(String, Sourced<String>)>>, IniError> {
+    pub fn items(&self, section: &str) -> Result<Option<BTreeMap<String, Sourced<String>>>, IniError> {
         let Some(keys) = self.keys(section) else { return Ok(None) };
-        let mut items = Vec::with_capacity(keys.len());
-        for key in keys {
-            if let Some(value) = self.get(section, key)? {
-                items.push((key.to_owned(), value));
-            }
-        }
-        Ok(Some(items))
+        let value = |key: &str| Ok(self.get(section, key)?.map(|value| (key.to_owned(), value)));
+        keys.into_iter().filter_map(|key| value(key).transpose()).collect::<Result<_, _>>().map(Some)
     }
 
     /// The keys of a section, inherited ones included. `None` when there is no such section.
@@ -289,6 +283,14 @@ impl Ini {
     /// As `raw`, for a key that is in lower case already.
     fn lookup(&self, section: &str, key: &str) -> Option<&RawValue> {
         self.options(section)?.get(key).or_else(|| self.defaults.get(key))
+    }
+}
+
+/// Names of files and sections only: values may be secrets.
+impl fmt::Debug for Ini {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let sections: Vec<&str> = self.sections().collect();
+        f.debug_struct("Ini").field("files", &self.files).field("sections", &sections).finish_non_exhaustive()
     }
 }
 
