@@ -269,7 +269,7 @@ pub enum ConfigWarning {
     ObsoletePkgurl {
         /// Where it stands.
         origin: Origin,
-        /// The `topurl` that was derived from it; `None` when it could not be, or when `topurl` is set.
+        /// The `topurl` that was derived from it, with a password in it masked; `None` when it could not be, or when `topurl` is set.
         topurl: Option<String>,
     },
     /// A key of the Koji profile that we do not use cannot be interpolated, so that Koji's own client refuses the profile.

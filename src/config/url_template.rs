@@ -5,6 +5,8 @@
 
 use thiserror::Error;
 
+use super::redact::mask_passwords;
+
 /// What is wrong with a template.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum TemplateError {
@@ -19,9 +21,9 @@ pub enum TemplateError {
     /// A `%` that is neither `%%` nor the begin of `%(name)s`. (Python: `incomplete format`, and others.)
     #[error("a `%` that is neither `%%` nor `%(name)s`, at character {position} of `{}`", template.escape_debug())]
     Malformed {
-        /// The whole template.
+        /// The whole template, with a password in it masked.
         template: String,
-        /// The place of the percent sign in it, counted from 1 in characters.
+        /// The place of the percent sign in the template as written, counted from 1 in characters.
         position: usize,
     },
 }
@@ -38,8 +40,8 @@ pub(super) fn fill(template: &str, values: &[(&'static str, &str)]) -> Result<St
             continue;
         }
         let position = template[..template.len() - conversion.len()].chars().count();
-        let (name, after) =
-            named(conversion).ok_or_else(|| TemplateError::Malformed { template: template.to_owned(), position })?;
+        let (name, after) = named(conversion)
+            .ok_or_else(|| TemplateError::Malformed { template: mask_passwords(template), position })?;
         filled.push_str(lookup(name, values)?);
         rest = after;
     }

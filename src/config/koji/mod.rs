@@ -278,7 +278,10 @@ impl Section<'_> {
             Some(_) => None,
             None => pkgurl.value.trim_end_matches('/').strip_suffix("/packages").map(str::to_owned),
         };
-        warnings.push(ConfigWarning::ObsoletePkgurl { origin: pkgurl.origin, topurl: derived.clone() });
+        warnings.push(ConfigWarning::ObsoletePkgurl {
+            origin: pkgurl.origin,
+            topurl: derived.as_deref().map(mask_passwords),
+        });
         Ok(topurl.or(derived))
     }
 
