@@ -1,0 +1,148 @@
+//! Which configuration values are in force and where they come from, as data for `config show` and its JSON form.
+//!
+//! Secrets never get into it: values of keys named like secrets, what is put together from such values, and passwords
+//! inside URLs.
+
+use serde::Serialize;
+
+use super::ini::{Ini, IniError, Origin};
+use super::koji::KojiProfile;
+use super::redact::{REDACTED, is_secret, mask_passwords};
+use super::rpkg::RpkgConfig;
+
+/// The version of the form of [`InForce`].
+pub const VERSION: u32 = 1;
+
+/// The values in force.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct InForce {
+    /// [`VERSION`].
+    pub version: u32,
+    /// Sections of the tool's configuration sorted by name, then the Koji profile; keys sorted by name within each.
+    pub values: Vec<ValueInForce>,
+}
+
+/// One value of one section.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ValueInForce {
+    /// The section that has the value, by itself or inherited from `[DEFAULT]`.
+    pub section: String,
+    /// The key, in lower case.
+    pub key: String,
+    /// The text as it stands in the file.
+    pub raw: String,
+    /// The text with its references replaced; `None` when that fails.
+    pub value: Option<String>,
+    /// Why there is no `value`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+    /// Where the text stands. For an inherited value that is in `[DEFAULT]`.
+    pub origin: Origin,
+}
+
+/// All values of the tool's configuration, and those of the Koji profile where one is in use.
+pub fn values_in_force(rpkg: &RpkgConfig, koji: Option<&KojiProfile>) -> InForce {
+    let mut values = Vec::new();
+    for section in rpkg.ini().sections() {
+        values.extend(section_values(rpkg.ini(), section));
+    }
+    if let Some(profile) = koji {
+        values.extend(section_values(profile.ini(), &profile.name));
+    }
+    InForce { version: VERSION, values }
+}
+
+fn section_values(ini: &Ini, section: &str) -> Vec<ValueInForce> {
+    let keys = ini.keys(section).unwrap_or_default();
+    keys.into_iter().filter_map(|key| value_in_force(ini, section, key)).collect()
+}
+
+fn value_in_force(ini: &Ini, section: &str, key: &str) -> Option<ValueInForce> {
+    let raw = ini.raw(section, key)?;
+    let secret = is_secret(key);
+    let made_of_secrets = secret || ini.references(section, key).iter().any(|name| is_secret(name));
+    let (value, error) = match ini.get(section, key) {
+        Ok(value) => (value.map(|value| shown(&value.value, made_of_secrets)), None),
+        Err(error) => (None, Some(shown_error(&error, made_of_secrets))),
+    };
+    Some(ValueInForce {
+        section: section.to_owned(),
+        key: key.to_owned(),
+        raw: shown(&raw.text, secret),
+        value,
+        error,
+        origin: raw.origin.clone(),
+    })
+}
+
+fn shown(text: &str, secret: bool) -> String {
+    if secret { REDACTED.to_owned() } else { mask_passwords(text) }
+}
+
+/// Even the name of a missing reference may be a piece of a password that has percent signs and parentheses in it.
+fn shown_error(error: &IniError, secret: bool) -> String {
+    if secret { format!("the value cannot be interpolated ({})", error.origin()) } else { error.to_string() }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test that cannot go on shall stop")]
+
+    use super::*;
+    use crate::config::koji::KojiRoots;
+    use crate::config::rpkg::RpkgFiles;
+
+    const RPKG: &str = "[DEFAULT]\nhost = h\n[fedpkg.mbs]\noidc_client_secret = s3cret\nauth = %(OIDC_client_secret)s!\n\
+                        url = https://u:s3cret@%(host)s/\ntoken_file = %(s3cret)s\n[fedpkg]\nanongiturl = http://%(repo)s\n";
+
+    fn shown() -> InForce {
+        let folder = tempfile::tempdir().unwrap();
+        let system = folder.path().join("fedpkg.conf");
+        std::fs::write(&system, RPKG).unwrap();
+        let text = "[koji]\npassword = s3cret\nserver = http://me:s3cret@h\n[other]\nk = v";
+        std::fs::write(folder.path().join("koji.conf"), text).unwrap();
+        let rpkg = RpkgConfig::load("fedpkg", &RpkgFiles { system, user: None }).unwrap();
+        let roots = KojiRoots { etc: folder.path().to_owned(), home: None };
+        values_in_force(&rpkg, Some(&KojiProfile::load("koji", &roots).unwrap()))
+    }
+
+    #[test]
+    fn every_value_of_the_sections_is_there_with_its_origin() {
+        let shown = shown();
+        let keys: Vec<_> = shown.values.iter().map(|v| format!("{}/{}:{}", v.section, v.key, v.origin.line)).collect();
+        assert_eq!(
+            keys,
+            [
+                "fedpkg/anongiturl:9",
+                "fedpkg/host:2",
+                "fedpkg.mbs/auth:5",
+                "fedpkg.mbs/host:2",
+                "fedpkg.mbs/oidc_client_secret:4",
+                "fedpkg.mbs/token_file:7",
+                "fedpkg.mbs/url:6",
+                "koji/password:2",
+                "koji/server:3",
+            ]
+        );
+    }
+
+    #[test]
+    fn raw_value_and_error_are_told_apart() {
+        let shown = serde_json::to_value(shown()).unwrap();
+        assert_eq!(shown["version"], 1);
+        let (broken, whole) = (&shown["values"][0], &shown["values"][6]);
+        assert_eq!((&broken["raw"], &broken["value"]), (&"http://%(repo)s".into(), &serde_json::Value::Null));
+        assert!(broken["error"].as_str().unwrap().contains("interpolation key 'repo'"));
+        assert_eq!((&whole["raw"], whole.get("error")), (&"https://u:(redacted)@%(host)s/".into(), None));
+        assert_eq!(whole["value"], "https://u:(redacted)@h/");
+        assert!(whole["origin"]["file"].as_str().unwrap().ends_with("/fedpkg.conf"));
+    }
+
+    #[test]
+    fn no_secret_is_shown_whatever_way_it_takes() {
+        let shown = shown();
+        assert!(!serde_json::to_string(&shown).unwrap().contains("s3cret"));
+        let auth = shown.values.iter().find(|value| value.key == "auth").unwrap();
+        assert_eq!((auth.raw.as_str(), auth.value.as_deref()), ("%(OIDC_client_secret)s!", Some(REDACTED)));
+    }
+}
