@@ -11,6 +11,8 @@ use std::fmt;
 pub enum ErrorKind {
     /// The state of the dist-git checkout does not allow a build.
     Checkout,
+    /// The options are well-formed, but do not go together or do not say enough.
+    Request,
     /// A configuration file is missing, malformed, or lacks a value.
     Config,
     /// The server answered, and the answer was no (an unknown target, a fault).

@@ -47,9 +47,12 @@ impl ExitCode {
 impl From<ErrorKind> for ExitCode {
     fn from(kind: ErrorKind) -> Self {
         match kind {
-            ErrorKind::Checkout | ErrorKind::Config | ErrorKind::Server | ErrorKind::BuildFailed | ErrorKind::Io => {
-                ExitCode::Failed
-            }
+            ErrorKind::Checkout
+            | ErrorKind::Request
+            | ErrorKind::Config
+            | ErrorKind::Server
+            | ErrorKind::BuildFailed
+            | ErrorKind::Io => ExitCode::Failed,
             ErrorKind::Usage => ExitCode::Usage,
             ErrorKind::Cancelled => ExitCode::Cancelled,
             ErrorKind::Refused => ExitCode::Refused,

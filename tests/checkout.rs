@@ -1,1 +1,1 @@
-//! (to come)
+//! What is read of real git repositories, and what is planned from it. (To come: the tests.)

@@ -1,11 +1,20 @@
 //! The dist-git checkout: what git says, what the remote is called, and what the files in it say.
 
-use std::path::PathBuf;
+pub mod autorebuild;
+mod git;
+mod git_settings;
+pub mod remote;
+
+use std::path::{Path, PathBuf};
+
+pub use git_settings::GitEnvironment;
+
+use crate::error::{Error, ErrorKind};
 
 /// What a build needs to know of a checkout, read once and before planning. Reading it changes nothing.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Checkout {
-    /// The top of the work tree.
+    /// The top of the work tree, absolute.
     pub root: PathBuf,
     /// Where HEAD points.
     pub head: Head,
@@ -17,11 +26,12 @@ pub struct Checkout {
     pub remote: Option<String>,
     /// The URL git would push to, after `pushurl`, `insteadOf` and `pushInsteadOf`.
     pub push_url: Option<String>,
-    /// Tracked files with staged or unstaged changes, submodules included; untracked files do not count.
+    /// Tracked files with staged or unstaged changes, relative to `root`, submodules included; untracked files do not
+    /// count, neither here nor inside submodules.
     pub changed: Vec<PathBuf>,
     /// How the local branch stands to its upstream.
     pub upstream: Upstream,
-    /// For a detached HEAD: the remote branches (without the remote's name) that contain the commit.
+    /// For a detached HEAD: the branches of `remote` (without the remote's name) that contain the commit, sorted.
     pub containing: Vec<String>,
     /// Whether the history is cut (`git clone --depth`).
     pub shallow: bool,
@@ -41,8 +51,123 @@ pub enum Head {
 pub enum Upstream {
     /// The branch tracks nothing (also for a detached HEAD).
     None,
-    /// It tracks a branch that does not exist here.
-    Missing { remote: String, branch: String },
-    /// Commits that only the local branch has (`ahead`) and that only the upstream has (`behind`).
-    Tracked { remote: String, branch: String, ahead: usize, behind: usize },
+    /// It tracks another branch of this same clone (remote `.`), which says nothing about the server.
+    Local {
+        /// Short name of the tracked branch.
+        branch: String,
+    },
+    /// It tracks a branch that was never fetched, or that is not a branch.
+    Missing {
+        /// Name of the remote.
+        remote: String,
+        /// `branch.<local>.merge` without `refs/heads/`.
+        branch: String,
+    },
+    /// It tracks a branch that is known here.
+    Tracked {
+        /// Name of the remote.
+        remote: String,
+        /// Short name of the branch on the remote.
+        branch: String,
+        /// How many commits only the local branch has.
+        ahead: usize,
+        /// How many commits only the upstream has.
+        behind: usize,
+    },
+}
+
+/// Why a checkout could not be read.
+#[derive(Debug, thiserror::Error)]
+pub enum CheckoutError {
+    /// Neither the folder nor one above it is a git work tree.
+    #[error("Unable to find Git repo: {} is not inside a git work tree", .path.display())]
+    NotARepository {
+        /// Where the search began.
+        path: PathBuf,
+    },
+    /// A repository without a work tree.
+    #[error("{} is a bare git repository, without files to build from", .path.display())]
+    Bare {
+        /// Where the search began.
+        path: PathBuf,
+    },
+    /// The repository belongs to another user, and git's protection against that (`safe.directory`) applies.
+    #[error("git refuses to read {}, because it belongs to another user", .path.display())]
+    NotOwned {
+        /// Where the search began.
+        path: PathBuf,
+        /// What libgit2 says; it names the folder that belongs to somebody else.
+        source: git2::Error,
+    },
+    /// A variable that hands settings to git does not have the form that git wants.
+    #[error("{variable} in the environment is not a setting for git: {value:?}")]
+    Environment {
+        /// Name of the variable.
+        variable: String,
+        /// Its value; empty when it is missing.
+        value: String,
+    },
+    /// A name in the repository is not UTF-8, so that no server could be told of it.
+    #[error("the git {what} {name:?} is not UTF-8")]
+    NotUtf8 {
+        /// What is named (`branch`).
+        what: &'static str,
+        /// The name, with what was not UTF-8 replaced.
+        name: String,
+    },
+    /// Anything else that libgit2 reports.
+    #[error("could not read {what} of the git repository {}", .path.display())]
+    Git {
+        /// What was being read.
+        what: &'static str,
+        /// The repository.
+        path: PathBuf,
+        /// What libgit2 says.
+        source: git2::Error,
+    },
+}
+
+impl From<CheckoutError> for Error {
+    fn from(error: CheckoutError) -> Self {
+        let hint = match &error {
+            CheckoutError::NotARepository { .. } => Some(
+                "run this inside a dist-git checkout, or name one with --path; `fedpkg clone container/NAME` makes one"
+                    .to_owned(),
+            ),
+            CheckoutError::Bare { .. } => Some("clone it, and run this in the clone".to_owned()),
+            CheckoutError::NotOwned { path, source } => Some(format!(
+                "if you trust it: git config --global --add safe.directory {}",
+                refused_folder(source).unwrap_or(&path.display().to_string())
+            )),
+            CheckoutError::Git { path, source, .. } if source.message().contains("unsupported extension") => {
+                Some(format!(
+                    "{} uses a repository format that libgit2 does not know; an ordinary `git clone` of it will do",
+                    path.display()
+                ))
+            }
+            CheckoutError::Environment { .. } | CheckoutError::NotUtf8 { .. } | CheckoutError::Git { .. } => None,
+        };
+        let error = Error::new(ErrorKind::Checkout, error);
+        match hint {
+            Some(hint) => error.hint(hint),
+            None => error,
+        }
+    }
+}
+
+/// The folder that `safe.directory` must name: the top of the work tree, which may be above where the search began.
+/// Only the text of libgit2's error has it: `repository path 'PATH' is not owned by current user`.
+fn refused_folder(error: &git2::Error) -> Option<&str> {
+    let (_, rest) = error.message().split_once('\'')?;
+    let (folder, _) = rest.rsplit_once('\'')?;
+    Some(folder.strip_suffix('/').unwrap_or(folder))
+}
+
+impl Checkout {
+    /// Reads the checkout that `path` is in, with the settings that the environment of this process has for git.
+    ///
+    /// `path` may be any folder of the work tree (rpkg's `Commands.load_repo` wants its top).
+    pub fn read(path: &Path) -> Result<Checkout, CheckoutError> {
+        Checkout::read_with(path, &GitEnvironment::of_this_process()?)
+    }
 }

@@ -1,5 +1,7 @@
 //! What is to be built: the request, how it is planned, and what would be refused.
 
+pub mod plan;
+
 use serde::Serialize;
 
 /// Everything a builder needs to know, independent of which one it is. Made by `plan`, printed by `--dry-run`.
