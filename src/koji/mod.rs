@@ -7,6 +7,7 @@ pub mod call;
 pub mod fault;
 pub mod logs;
 pub mod outcome;
+pub mod questions;
 pub mod retry;
 pub mod session;
 pub mod submit;

@@ -1,0 +1,41 @@
+//! `check`: what the builder would refuse, without submitting anything.
+
+use crate::cli::CheckArgs;
+use crate::error::Result;
+use crate::exit_code::ExitCode;
+use crate::report::LogView;
+use crate::report::text;
+use crate::request::Artifact;
+use crate::request::check;
+
+use super::koji_build::KojiBuild;
+use super::{Context, build, koji_build, koji_hub};
+
+/// `check`, `check --offline`.
+///
+/// # Errors
+/// When the checkout allows no build at all, the hub cannot be asked, or errors were found.
+pub async fn run(context: &Context, arguments: &CheckArgs) -> Result<ExitCode> {
+    let config = context.rpkg_config()?;
+    let checkout = context.checkout()?;
+    let options = build::container_options(&arguments.container);
+    let request = build::planned(context, &arguments.container.build, &config, &checkout, Artifact::Container, options)?;
+    let mut report = check::check_files(&checkout.root, &request);
+    if !arguments.offline {
+        let profile = context.koji_profile(&config)?;
+        let koji = KojiBuild { profile: &profile, globals: &context.globals, environment: &context.environment };
+        let view = LogView { none: true, ..LogView::default() };
+        let answers = context
+            .reporting(view, async |events| {
+                let mut session = koji_hub::connect(&profile, events)?;
+                koji.ask(&mut session, &request, &report).await
+            })
+            .await?;
+        report.findings.extend(check::check_hub(&answers.hub, &request, &report));
+    }
+    text::check(&context.mode, &report)?;
+    if report.findings.iter().any(check::Finding::is_error) {
+        return Err(koji_build::refused(&report.findings, &checkout.root));
+    }
+    Ok(ExitCode::Success)
+}
