@@ -1,1 +1,3 @@
-//! (to come)
+//! The only code that writes to a terminal or to stdout.
+
+pub mod sanitize;
