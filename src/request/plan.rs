@@ -7,6 +7,8 @@
 //! would notice are refused here, and a module's platform is not looked up for flatpaks.
 
 mod problem;
+#[cfg(test)]
+mod tests;
 mod warning;
 
 use serde::Serialize;
