@@ -47,7 +47,7 @@ fn input() -> PlanInput<'static> {
         priority: None,
         channel: None,
         distgit_namespaced: true,
-        distgit_namespaces: &[],
+        distgit_namespaces: None,
         anongiturl: &|repository| Ok(format!("https://src.example.com/{repository}.git")),
         gitbaseurl: &|repository| Ok(format!("ssh://u@pkgs.example.com/{repository}")),
     }

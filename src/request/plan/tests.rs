@@ -34,7 +34,7 @@ fn input() -> PlanInput<'static> {
         priority: None,
         channel: None,
         distgit_namespaced: true,
-        distgit_namespaces: &[],
+        distgit_namespaces: None,
         anongiturl: &|repository| Ok(format!("https://src.example.com/{repository}.git")),
         gitbaseurl: &|repository| Ok(format!("ssh://u@pkgs.example.com/{repository}")),
     }
@@ -148,7 +148,7 @@ fn contradictions_are_refused_with_rpkgs_words_and_codes() {
             ExitCode::Usage,
         ),
         (
-            PlanInput { name: Some("x"), namespace: Some("bogus"), distgit_namespaces: &namespaces, ..i() },
+            PlanInput { name: Some("x"), namespace: Some("bogus"), distgit_namespaces: Some(&namespaces), ..i() },
             "namespace bogus is not valid",
             ExitCode::Usage,
         ),
