@@ -92,9 +92,7 @@ pub fn get(folder: &Path) -> Result<bool, AutorebuildError> {
         Err(error) => return Err(error.into()),
     };
     let path = root.join(FILE_NAME);
-    let text = read(&path)?;
-    let lines = scan(&text).map_err(|malformed| malformed.in_file(&path))?;
-    stored(&lines, &path).map(Option::unwrap_or_default)
+    stored(&read(&path)?, &path).map(Option::unwrap_or_default)
 }
 
 /// Turns automatic rebuilds on or off: changes the file at the top of the checkout that `folder` is in, all at once or not
@@ -141,17 +139,18 @@ fn replace(path: &Path, text: &str) -> io::Result<()> {
     Ok(())
 }
 
-/// The switch as the lines of the file have it; `None` when it is not there. Values of `[DEFAULT]` are inherited by the
+/// The switch as the text of the file at `path` has it; `None` when it is not there. Values of `[DEFAULT]` are inherited by the
 /// section, if that exists.
 ///
 /// This is the one place that knows how the value is read.
-fn stored(lines: &[Line<'_>], path: &Path) -> Result<Option<bool>, AutorebuildError> {
+fn stored(text: &str, path: &Path) -> Result<Option<bool>, AutorebuildError> {
+    let lines = scan(text).map_err(|malformed| malformed.in_file(path))?;
     let has_section = lines.iter().any(|line| matches!(line.kind, Kind::Section(SECTION)));
     let in_section = |section| lines.iter().position(|line| line.sets(section, KEY));
     let Some(at) = in_section(SECTION).or_else(|| in_section("DEFAULT")).filter(|_| has_section) else {
         return Ok(None);
     };
-    let value = value_at(lines, at);
+    let value = value_at(&lines, at);
     match value.to_lowercase().as_str() {
         "1" | "yes" | "true" | "on" => Ok(Some(true)),
         "0" | "no" | "false" | "off" => Ok(Some(false)),
@@ -309,7 +308,7 @@ mod tests {
     use super::*;
 
     fn switch(text: &str) -> Result<Option<bool>, AutorebuildError> {
-        stored(&scan(text).map_err(|malformed| malformed.in_file(Path::new("f")))?, Path::new("f"))
+        stored(text, Path::new("f"))
     }
 
     #[test]

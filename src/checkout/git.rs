@@ -10,8 +10,8 @@ use std::env;
 use std::path::{Path, PathBuf};
 
 use git2::{
-    Direction, ErrorCode, FileMode, Oid, Repository, RepositoryOpenFlags, Sort, StatusEntry, StatusOptions,
-    SubmoduleIgnore, SubmoduleStatus,
+    Direction, ErrorCode, FileMode, IndexEntryExtendedFlag, Oid, Repository, RepositoryOpenFlags, Sort, Status,
+    StatusEntry, StatusOptions, SubmoduleIgnore, SubmoduleStatus,
 };
 
 use super::git_settings::{GitEnvironment, GitSettings};
@@ -225,11 +225,21 @@ fn changed_files(repository: &Repository) -> Result<Vec<PathBuf>, git2::Error> {
     let statuses = repository.statuses(Some(&mut options))?;
     let mut changed = Vec::new();
     for entry in statuses.iter() {
-        if !only_untracked_in_submodule(repository, &entry)? {
+        if !only_untracked_in_submodule(repository, &entry)? && !left_out_on_purpose(repository, &entry)? {
             changed.push(PathBuf::from(String::from_utf8_lossy(entry.path_bytes()).into_owned()));
         }
     }
     Ok(changed)
+}
+
+/// Whether the file is missing because of a sparse checkout, which libgit2 takes for a removal.
+fn left_out_on_purpose(repository: &Repository, entry: &StatusEntry<'_>) -> Result<bool, git2::Error> {
+    let (Status::WT_DELETED, Ok(path)) = (entry.status(), entry.path()) else {
+        return Ok(false);
+    };
+    let indexed = repository.index()?.get_path(Path::new(path), 0);
+    let flags = indexed.map_or(0, |indexed| indexed.flags_extended);
+    Ok(IndexEntryExtendedFlag::from_bits_truncate(flags).is_skip_worktree())
 }
 
 /// Whether all there is to say of the entry is that a submodule has untracked files, which `git diff` does not count.

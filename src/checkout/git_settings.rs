@@ -82,7 +82,7 @@ impl<'a> GitSettings<'a> {
 
     /// The value of a single-valued setting, like `git config --get`.
     pub(super) fn get(&self, key: &str) -> Result<Option<String>, git2::Error> {
-        if let Some(value) = self.from_environment(key).last() {
+        if let Some(value) = self.in_environment(key).last() {
             return Ok(Some(value));
         }
         match self.files.get_string(key) {
@@ -124,7 +124,7 @@ impl<'a> GitSettings<'a> {
         while let Some(entry) = entries.next() {
             values.extend(entry?.value().ok().map(str::to_owned));
         }
-        values.extend(self.from_environment(key));
+        values.extend(self.in_environment(key));
         let start = values.iter().rposition(String::is_empty).map_or(0, |empty| empty + 1);
         Ok(values.split_off(start))
     }
@@ -147,7 +147,7 @@ impl<'a> GitSettings<'a> {
         Ok(rewrites)
     }
 
-    fn from_environment(&self, key: &str) -> impl Iterator<Item = String> {
+    fn in_environment(&self, key: &str) -> impl Iterator<Item = String> {
         let key = canonical_key(key);
         let settings = self.environment.settings.iter();
         settings.filter(move |(name, _)| Some(name) == key.as_ref()).map(|(_, value)| value.clone())

@@ -140,19 +140,26 @@ impl From<CheckoutError> for Error {
                 "if you trust it: git config --global --add safe.directory {}",
                 refused_folder(source).unwrap_or(&path.display().to_string())
             )),
-            CheckoutError::Git { path, source, .. } if source.message().contains("unsupported extension") => {
-                Some(format!(
-                    "{} uses a repository format that libgit2 does not know; an ordinary `git clone` of it will do",
-                    path.display()
-                ))
-            }
-            CheckoutError::Environment { .. } | CheckoutError::NotUtf8 { .. } | CheckoutError::Git { .. } => None,
+            CheckoutError::Git { source, .. } => remedy_for_format(source).map(str::to_owned),
+            CheckoutError::Environment { .. } | CheckoutError::NotUtf8 { .. } => None,
         };
         let error = Error::new(ErrorKind::Checkout, error);
         match hint {
             Some(hint) => error.hint(hint),
             None => error,
         }
+    }
+}
+
+/// What helps against a format that git writes when asked to and libgit2 cannot read; only its texts tell which it is.
+fn remedy_for_format(error: &git2::Error) -> Option<&'static str> {
+    let said = |text| error.message().contains(text);
+    if said("mandatory extension: 'link'") {
+        Some("git update-index --no-split-index")
+    } else if said("mandatory extension: 'sdir'") {
+        Some("git sparse-checkout reapply --no-sparse-index")
+    } else {
+        said("unsupported extension").then_some("build from an ordinary `git clone`, without settings for its format")
     }
 }
 

@@ -7,6 +7,8 @@
 //! would notice are refused here, and a module's platform is not looked up for flatpaks.
 
 mod problem;
+#[cfg(test)]
+mod tests;
 mod warning;
 
 use serde::Serialize;
@@ -49,8 +51,8 @@ pub struct PlanInput<'a> {
     pub channel: Option<&'a str>,
     /// `distgit_namespaced` of the configuration.
     pub distgit_namespaced: bool,
-    /// `distgit_namespaces` of the configuration: what `namespace` may be; anything when empty.
-    pub distgit_namespaces: &'a [String],
+    /// `distgit_namespaces` of the configuration: what `namespace` may be; anything when it is not set.
+    pub distgit_namespaces: Option<&'a [String]>,
     /// `anongiturl` of the configuration: where the builder fetches from.
     pub anongiturl: UrlTemplate<'a>,
     /// `gitbaseurl` of the configuration: where packagers push to; only suggested to the user.
@@ -129,11 +131,12 @@ fn check_namespace(input: &PlanInput<'_>) -> Result<(), PlanError> {
     if input.name.is_none() {
         return Err(PlanError::NamespaceWithoutName);
     }
-    let known = input.distgit_namespaces;
-    if known.is_empty() || known.iter().any(|known| known == namespace) {
-        return Ok(());
+    match input.distgit_namespaces {
+        Some(known) if !known.iter().any(|known| known == namespace) => {
+            Err(PlanError::UnknownNamespace { namespace: namespace.to_owned(), known: known.to_vec() })
+        }
+        _ => Ok(()),
     }
-    Err(PlanError::UnknownNamespace { namespace: namespace.to_owned(), known: known.to_vec() })
 }
 
 /// Option combinations that cannot work, but for the architectures, which rpkg looks at last.

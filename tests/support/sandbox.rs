@@ -7,8 +7,8 @@ use std::ffi::OsStr;
 use std::fmt;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
-use std::time::Duration;
+use std::process::{Command, Output};
+use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
@@ -122,9 +122,10 @@ impl Sandbox {
         let mut git = Command::new("git");
         self.isolate(&mut git);
         git.current_dir(folder).args(arguments);
-        let finished = self.finish(git);
-        assert!(finished.succeeded(), "git {arguments:?} in {}:\n{finished}", folder.display());
-        finished.stdout.trim().to_owned()
+        let output = run_to_end(git);
+        let (stdout, stderr) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+        assert!(output.status.success(), "git {arguments:?} in {}:\n{stdout}{stderr}", folder.display());
+        stdout.trim().to_owned()
     }
 
     /// Our program, to be run in `folder`, in an environment of this sandbox's making.
@@ -149,8 +150,7 @@ impl Sandbox {
 
     /// Runs a command to its end, at most for [`TIME_LIMIT`]; then it is killed and the test fails.
     pub fn finish(&self, command: Command) -> Finished {
-        let mut command = assert_cmd::Command::from_std(command);
-        let output = command.timeout(TIME_LIMIT).output().unwrap_or_else(|error| panic!("{command:?}: {error}"));
+        let output = run_to_end(command);
         Finished {
             status: output.status.code(),
             stdout: self.normalised(&output.stdout),
@@ -181,6 +181,14 @@ impl Sandbox {
             .env("GIT_COMMITTER_DATE", "2024-05-01T12:00:00Z")
             .envs(self.variables.iter().map(|(name, value)| (name, value)));
     }
+}
+
+fn run_to_end(command: Command) -> Output {
+    let mut command = assert_cmd::Command::from_std(command);
+    let start = Instant::now();
+    let output = command.timeout(TIME_LIMIT).output().unwrap_or_else(|error| panic!("{command:?}: {error}"));
+    assert!(start.elapsed() < TIME_LIMIT, "{command:?} did not end in {TIME_LIMIT:?}");
+    output
 }
 
 /// The program under test: cargo names it to the test binary, `FEDPKG_CONTAINER_BUILD` to other users of this module.

@@ -161,6 +161,7 @@ impl PlanError {
             | PlanError::IsolatedWithoutRelease
             | PlanError::NotTracking { .. }
             | PlanError::SourceUrl(_) => return None,
+            PlanError::UnknownNamespace { known, .. } if known.is_empty() => "distgit_namespaces is empty".to_owned(),
             PlanError::UnknownNamespace { known, .. } => format!("the configuration knows {}", known.join(", ")),
             PlanError::ComposeIdWithSigningIntent => {
                 "a compose has a signing intent of its own; give only one of the two".to_owned()
