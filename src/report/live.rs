@@ -1,0 +1,326 @@
+//! A build as text while it goes on: task states in the form of Koji's own watcher, logs with labels, bars on a terminal.
+
+use std::collections::BTreeMap;
+use std::io::{self, Write};
+use std::time::{Duration, Instant};
+
+use crate::event::{BuildEvent, BuildOutcome, Outcome, Retry, Stamped, TaskId, TaskState, Warning};
+
+use super::bars::Bars;
+use super::logs::ShownLogs;
+use super::mode::OutputMode;
+use super::progress::BuildProgress;
+use super::{Screen, sanitize, summary};
+
+/// So much log text is collected before it is written between bars, so that they do not flicker.
+const BETWEEN_BARS: usize = 256 * 1024;
+/// How long log text may wait for that.
+const BAR_PERIOD: Duration = Duration::from_millis(50);
+
+/// The text reporter.
+pub struct Live<Out, Err> {
+    mode: OutputMode,
+    program: String,
+    out: Out,
+    err: Err,
+    logs: ShownLogs,
+    tasks: BTreeMap<TaskId, Task>,
+    progress: BuildProgress,
+    bars: Option<Bars>,
+    waiting: Vec<u8>,
+    last_write: Instant,
+    last_news: Instant,
+    heartbeat: Option<Duration>,
+    started: Instant,
+    announced: bool,
+}
+
+#[derive(Debug)]
+struct Task {
+    label: String,
+    depth: usize,
+    state: TaskState,
+    host: Option<String>,
+}
+
+impl<Out: Write, Err: Write> Live<Out, Err> {
+    /// `bars` is where bars are drawn, where the mode has any.
+    pub fn new(mode: OutputMode, program: String, heartbeat: Option<Duration>, out: Out, err: Err) -> Self {
+        let bars = mode.bars.then(|| Bars::new(mode.utf8));
+        Self::with_bars(mode, program, heartbeat, out, err, bars)
+    }
+
+    /// As [`Live::new`], with bars drawn somewhere else (a terminal in memory).
+    pub fn with_bars(
+        mode: OutputMode,
+        program: String,
+        heartbeat: Option<Duration>,
+        out: Out,
+        err: Err,
+        bars: Option<Bars>,
+    ) -> Self {
+        let now = Instant::now();
+        Live {
+            mode,
+            program,
+            out,
+            err,
+            logs: ShownLogs::default(),
+            tasks: BTreeMap::new(),
+            progress: BuildProgress::default(),
+            bars,
+            waiting: Vec::new(),
+            last_write: now,
+            last_news: now,
+            heartbeat: heartbeat.filter(|period| !period.is_zero()),
+            started: now,
+            announced: false,
+        }
+    }
+
+    fn show(&mut self, event: &BuildEvent) -> io::Result<()> {
+        self.last_news = Instant::now();
+        if self.progress.event(event) {
+            self.redraw();
+        }
+        match event {
+            BuildEvent::LogOpened { log, arch } => self.logs.opened(log, arch.as_deref()),
+            BuildEvent::LogAppended { log, bytes, .. } => {
+                self.logs.append(log, bytes, &self.mode, &mut self.waiting);
+                let wait = self.bars.is_some()
+                    && self.waiting.len() < BETWEEN_BARS
+                    && self.last_write.elapsed() < BAR_PERIOD;
+                if !wait {
+                    self.write_waiting()?;
+                }
+            }
+            BuildEvent::LogClosed { log } => {
+                self.logs.flush(log, &self.mode, &mut self.waiting);
+                self.write_waiting()?;
+            }
+            BuildEvent::LogRestarted { log, had } => {
+                self.logs.flush(log, &self.mode, &mut self.waiting);
+                self.say(&format!("{} was started anew after {had} bytes", log.name))?;
+            }
+            BuildEvent::LogSkipped { .. } | BuildEvent::Progress { .. } => {}
+            BuildEvent::Submitted { id, url, .. } => {
+                let url = url.as_deref().unwrap_or("(no page)");
+                self.info(&format!("Created task: {id}\nTask info: {url}"))?;
+            }
+            BuildEvent::Attached { url: Some(url), .. } => self.info(&format!("Task info: {url}"))?,
+            BuildEvent::Attached { .. } => {}
+            BuildEvent::TaskOpened { task, parent, label, state, host, .. } => {
+                self.task_opened(task, parent.as_ref(), label, *state, host.clone())?;
+            }
+            BuildEvent::TaskStateChanged { task, to, host, reason, .. } => {
+                self.task_changed(task, *to, host.clone(), reason.as_deref())?;
+            }
+            BuildEvent::Retrying(retry) => self.retrying(retry)?,
+            BuildEvent::Reconnected => self.say("the server answers again")?,
+            BuildEvent::Warned(warning) => self.warned(warning)?,
+            BuildEvent::Finished(outcome) => self.finished(outcome)?,
+        }
+        Ok(())
+    }
+
+    fn task_opened(
+        &mut self,
+        task: &TaskId,
+        parent: Option<&TaskId>,
+        label: &str,
+        state: TaskState,
+        host: Option<String>,
+    ) -> io::Result<()> {
+        if !self.announced {
+            self.announced = true;
+            self.print("Watching tasks (this may be safely interrupted)...")?;
+        }
+        let depth = parent.and_then(|parent| self.tasks.get(parent)).map_or(0, |parent| parent.depth + 1);
+        let known = Task { label: sanitize::line(label.as_bytes()).into_owned(), depth, state, host };
+        let line = format!("{:width$}{task} {}: {}", "", known.label, known.standing(), width = 2 * depth);
+        self.tasks.insert(task.clone(), known);
+        self.count_tasks();
+        // A failed task's reason comes right after, in a line of its own.
+        if state == TaskState::Failed { Ok(()) } else { self.print(&line) }
+    }
+
+    fn task_changed(
+        &mut self,
+        task: &TaskId,
+        to: TaskState,
+        host: Option<String>,
+        reason: Option<&str>,
+    ) -> io::Result<()> {
+        let Some(known) = self.tasks.get_mut(task) else { return Ok(()) };
+        let before = (known.state != to || to != TaskState::Failed).then(|| known.standing());
+        known.state = to;
+        known.host = host;
+        let standing = match (to, reason) {
+            (TaskState::Failed, Some(reason)) => format!("FAILED: {}", sanitize::text(reason)),
+            _ => known.standing(),
+        };
+        let news = before.map_or(standing.clone(), |before| format!("{before} -> {standing}"));
+        let line = format!("{:width$}{task} {}: {news}", "", known.label, width = 2 * known.depth);
+        self.print(&line)?;
+        self.count_tasks();
+        if to.is_final() { self.print(&self.counters()) } else { Ok(()) }
+    }
+
+    /// Koji's line of counters; what was cancelled counts as done.
+    fn counters(&self) -> String {
+        let count = |wanted: &[TaskState]| self.tasks.values().filter(|task| wanted.contains(&task.state)).count();
+        format!(
+            "  {} free  {} open  {} done  {} failed",
+            count(&[TaskState::Free]),
+            count(&[TaskState::Open, TaskState::Assigned]),
+            count(&[TaskState::Closed, TaskState::Canceled]),
+            count(&[TaskState::Failed]),
+        )
+    }
+
+    fn count_tasks(&mut self) {
+        let ended = self.tasks.values().filter(|task| task.state.is_final()).count();
+        self.progress.tasks = (ended, self.tasks.len());
+        self.redraw();
+    }
+
+    fn retrying(&mut self, retry: &Retry) -> io::Result<()> {
+        let of = retry.of.map(|of| format!(" of {of}")).unwrap_or_default();
+        let delay = summary::duration(retry.delay);
+        let why = sanitize::line(retry.why.as_bytes());
+        self.say(&format!("{} failed ({why}); trying again in {delay}, attempt {}{of}", retry.operation, retry.attempt))
+    }
+
+    fn warned(&mut self, warning: &Warning) -> io::Result<()> {
+        let text = match warning {
+            Warning::User { text } => sanitize::text(text),
+            Warning::Degraded { what, why } => format!("{what} does not work: {}", sanitize::text(why)),
+            Warning::SessionRenewed { server } => format!("the session on {server} had ended and was renewed"),
+            Warning::Adopted { task } => format!(
+                "the answer to the submission was lost; task {task} is what the hub made of it, nothing was submitted twice"
+            ),
+        };
+        self.say(&format!("warning: {text}"))
+    }
+
+    fn finished(&mut self, outcome: &BuildOutcome) -> io::Result<()> {
+        self.write_waiting()?;
+        if let Some(bars) = self.bars.take() {
+            bars.clear();
+        }
+        let label = self.tasks.get(&outcome.id).map_or("", |task| task.label.as_str());
+        if outcome.outcome != Outcome::Detached {
+            let verdict = summary::verdict(label, outcome);
+            self.print(&format!("\n{verdict}"))?;
+        }
+        if outcome.outcome == Outcome::Succeeded && !self.mode.quiet {
+            self.out.write_all(summary::result_block(outcome).as_bytes())?;
+            self.out.flush()?;
+        }
+        if !self.mode.quiet || outcome.outcome != Outcome::Succeeded {
+            self.err.write_all(summary::talk(outcome, &self.program).as_bytes())?;
+        }
+        self.err.flush()
+    }
+
+    /// A line on standard output that `-q` hides.
+    fn info(&mut self, line: &str) -> io::Result<()> {
+        if self.mode.quiet { Ok(()) } else { self.print(line) }
+    }
+
+    /// A line on standard output.
+    fn print(&mut self, line: &str) -> io::Result<()> {
+        self.waiting.extend_from_slice(line.as_bytes());
+        self.waiting.push(b'\n');
+        self.write_waiting()
+    }
+
+    /// A line on standard error.
+    fn say(&mut self, line: &str) -> io::Result<()> {
+        self.write_waiting()?;
+        let Live { bars, err, .. } = self;
+        between_bars(bars.as_ref(), || {
+            writeln!(err, "{line}")?;
+            err.flush()
+        })
+    }
+
+    fn write_waiting(&mut self) -> io::Result<()> {
+        if self.waiting.is_empty() {
+            return Ok(());
+        }
+        let Live { bars, out, waiting, .. } = self;
+        let written = between_bars(bars.as_ref(), || {
+            out.write_all(waiting)?;
+            out.flush()
+        });
+        self.waiting.clear();
+        self.last_write = Instant::now();
+        written
+    }
+
+    fn redraw(&mut self) {
+        if let Some(bars) = &mut self.bars {
+            let open = self.tasks.values().find(|task| !task.state.is_final());
+            let standing = open.map_or_else(|| "waiting for the hub".to_owned(), Task::standing);
+            bars.draw(&self.progress, &standing, self.started.elapsed());
+        }
+    }
+}
+
+impl<Out: Write, Err: Write> Screen for Live<Out, Err> {
+    fn event(&mut self, stamped: &Stamped) -> io::Result<()> {
+        self.show(&stamped.event)
+    }
+
+    fn tick(&mut self) -> io::Result<()> {
+        self.logs.flush_stale(&self.mode, &mut self.waiting);
+        self.write_waiting()?;
+        self.redraw();
+        let silent = self.last_news.elapsed();
+        if self.bars.is_none() && self.heartbeat.is_some_and(|period| silent >= period) {
+            self.last_news = Instant::now();
+            let news: Vec<String> = self
+                .progress
+                .rows()
+                .filter_map(|(label, progress)| Some(format!("{label}: {}", progress.phase.as_ref()?)))
+                .collect();
+            let news = if news.is_empty() { "no news".to_owned() } else { news.join("; ") };
+            self.say(&format!("still watching after {}: {news}", summary::duration(self.started.elapsed())))?;
+        }
+        Ok(())
+    }
+
+    fn close(&mut self) {
+        let _ = self.write_waiting();
+        if let Some(bars) = self.bars.take() {
+            bars.clear();
+        }
+        let _ = self.out.flush();
+        let _ = self.err.flush();
+    }
+}
+
+/// Writes with the bars out of the way.
+fn between_bars<T>(bars: Option<&Bars>, write: impl FnOnce() -> T) -> T {
+    match bars {
+        Some(bars) => bars.suspend(write),
+        None => write(),
+    }
+}
+
+impl Task {
+    /// The state in Koji's words (`TaskWatcher.display_state`).
+    fn standing(&self) -> String {
+        match (self.state, &self.host) {
+            (TaskState::Open, Some(host)) => format!("open ({host})"),
+            (TaskState::Open, None) => "open".to_owned(),
+            (TaskState::Assigned, Some(host)) => format!("assigned ({host})"),
+            (TaskState::Assigned, None) => "assigned".to_owned(),
+            (TaskState::Free, _) => "free".to_owned(),
+            (TaskState::Closed, _) => "closed".to_owned(),
+            (TaskState::Canceled, _) => "canceled".to_owned(),
+            (TaskState::Failed, _) => "FAILED".to_owned(),
+        }
+    }
+}
