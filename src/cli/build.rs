@@ -1,0 +1,191 @@
+//! The options of `container-build` and `flatpak-build`, in rpkg's order, and after them those rpkg does not have.
+//!
+//! Names, arities and meanings are those of pyrpkg's `register_container_build_common` and `register_container_build`.
+//! Lists are flattened: `--repo-url a b --repo-url c` is `[a, b, c]`.
+
+use std::time::Duration;
+
+use clap::{ArgAction, Args, ValueEnum, ValueHint};
+use serde_json::{Map, Value};
+
+use super::values;
+use crate::event::BuilderKind;
+
+const BUILD: &str = "Build options";
+const CHECKS: &str = "Check options";
+pub(super) const WATCHING: &str = "Watching options";
+
+/// What both kinds of build take.
+#[derive(Debug, Clone, Default, PartialEq, Args)]
+pub struct BuildArgs {
+    /// Build for TARGET, not for the branch's own target
+    #[arg(long, value_name = "TARGET", help_heading = BUILD)]
+    pub target: Option<String>,
+
+    /// Submit and do not watch
+    #[arg(long, help_heading = WATCHING)]
+    pub nowait: bool,
+
+    /// Build at a lower priority
+    #[arg(long, help_heading = BUILD)]
+    pub background: bool,
+
+    /// Set the NVR's release instead of the next free one
+    #[arg(long, value_name = "RELEASE", help_heading = BUILD, value_hint = ValueHint::Other)]
+    pub build_release: Option<String>,
+
+    /// Leave floating tags alone; needs --build-release
+    #[arg(long, help_heading = BUILD)]
+    pub isolated: bool,
+
+    /// Build on this build's image, whatever FROM says
+    ///
+    /// NVR is that of a build of the parent image in Koji.
+    #[arg(long, value_name = "NVR", help_heading = BUILD, value_hint = ValueHint::Other)]
+    pub koji_parent_build: Option<String>,
+
+    /// Make a build that is not kept: no NVR, no tag
+    #[arg(long, help_heading = BUILD)]
+    pub scratch: bool,
+
+    /// Build only for these (can be repeated)
+    ///
+    /// Only for scratch and isolated builds. Others are built for all architectures of the target's build tag.
+    #[arg(long, value_name = "ARCH", help_heading = BUILD, num_args = 0.., action = ArgAction::Append)]
+    pub arches: Vec<String>,
+
+    /// Add yum repository files (can be repeated)
+    #[arg(long = "repo-url", value_name = "URL", help_heading = BUILD, num_args = 1.., action = ArgAction::Append,
+          value_hint = ValueHint::Url)]
+    pub repo_urls: Vec<String>,
+
+    /// Ask for ODCS composes signed this way
+    ///
+    /// Must be one of the names that the OSBS server knows; without it the server takes its default. Cannot be used with
+    /// --compose-id.
+    #[arg(long, value_name = "NAME", help_heading = BUILD, value_hint = ValueHint::Other)]
+    pub signing_intent: Option<String>,
+
+    /// Do not ask Greenwave whether gating.yaml is valid
+    #[arg(long, help_heading = CHECKS)]
+    pub skip_remote_rules_validation: bool,
+
+    /// Refused: builders fail such builds
+    ///
+    /// Accepted on the command line only to say so: what it did is gone from the builders.
+    #[arg(long, help_heading = CHECKS)]
+    pub skip_build: bool,
+
+    /// Choose where to build
+    ///
+    /// koji is a task on a Koji hub, osbs a PipelineRun on OpenShift, local the OSBS workflow on this machine. Without it
+    /// the configuration's build_with counts; else osbs where an OSBS instance is configured, else koji.
+    #[arg(long, value_name = "koji|osbs|local", help_heading = BUILD, value_enum, hide_possible_values = true)]
+    pub build_with: Option<BuildWith>,
+
+    /// Store a JSON object with the build
+    #[arg(long, value_name = "JSON", help_heading = BUILD, value_hint = ValueHint::Other, value_parser = values::json_object)]
+    pub userdata: Option<Map<String, Value>>,
+
+    /// Build in this Koji channel, not in the usual one
+    #[arg(long, value_name = "CHANNEL", help_heading = BUILD, value_hint = ValueHint::Other)]
+    pub channel_override: Option<String>,
+
+    /// Tell the builder which branch the commit is on
+    #[arg(long, value_name = "BRANCH", help_heading = BUILD)]
+    pub git_branch: Option<String>,
+
+    /// Submit in spite of what the checks found
+    #[arg(long, help_heading = CHECKS)]
+    pub force: bool,
+
+    /// How the build is watched.
+    #[command(flatten)]
+    pub follow: FollowArgs,
+}
+
+/// Which builder is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum BuildWith {
+    /// A task on a Koji hub.
+    Koji,
+    /// A PipelineRun on OpenShift.
+    Osbs,
+    /// The OSBS workflow on this machine.
+    Local,
+}
+
+impl From<BuildWith> for BuilderKind {
+    fn from(builder: BuildWith) -> Self {
+        match builder {
+            BuildWith::Koji => BuilderKind::Koji,
+            BuildWith::Osbs => BuilderKind::Osbs,
+            BuildWith::Local => BuilderKind::Local,
+        }
+    }
+}
+
+/// How much of a build is shown while it goes on.
+#[derive(Debug, Clone, Default, PartialEq, Args)]
+pub struct FollowArgs {
+    /// Show tasks only, no logs
+    #[arg(long, help_heading = WATCHING, conflicts_with = "log")]
+    pub no_logs: bool,
+
+    /// Show only the log of this name (can be repeated)
+    #[arg(long = "log", value_name = "NAME", help_heading = WATCHING, action = ArgAction::Append)]
+    pub log: Vec<String>,
+
+    /// Print a sign of life after so much silence; 0 for none
+    ///
+    /// Only where standard error is no terminal, so that a CI system does not take a long step for a dead job.
+    #[arg(long, value_name = "SECONDS", help_heading = WATCHING, value_hint = ValueHint::Other,
+          value_parser = values::seconds)]
+    pub heartbeat: Option<Duration>,
+}
+
+/// The options of `container-build`.
+#[derive(Debug, Clone, Default, PartialEq, Args)]
+pub struct ContainerBuildArgs {
+    /// What both kinds of build take.
+    #[command(flatten)]
+    pub build: BuildArgs,
+
+    /// Use these ODCS composes (can be repeated)
+    ///
+    /// Then no new ones are made. Cannot be used with --signing-intent.
+    #[arg(long = "compose-id", value_name = "ID", help_heading = BUILD, num_args = 1.., action = ArgAction::Append,
+          value_hint = ValueHint::Other, value_parser = values::python_int)]
+    pub compose_ids: Vec<i64>,
+
+    /// Replace a dependency (can be repeated)
+    ///
+    /// SPEC is PKG_MANAGER:NAME:VERSION[:NEW_NAME], for the Cachito request.
+    #[arg(long = "replace-dependency", value_name = "SPEC", help_heading = BUILD,
+          num_args = 1.., action = ArgAction::Append, value_hint = ValueHint::Other)]
+    pub dependency_replacements: Vec<String>,
+
+    /// Apply CSV changes to an operator bundle
+    #[arg(long, value_name = "URL", help_heading = BUILD, value_hint = ValueHint::Url)]
+    pub operator_csv_modifications_url: Option<String>,
+}
+
+/// The options of `flatpak-build`: what both kinds of build take, as rpkg has it.
+#[derive(Debug, Clone, Default, PartialEq, Args)]
+pub struct FlatpakBuildArgs {
+    /// What both kinds of build take.
+    #[command(flatten)]
+    pub build: BuildArgs,
+}
+
+impl BuildArgs {
+    /// Drops texts that are empty (see [`super::Globals`]). List elements stay: rpkg sends an empty repository URL.
+    pub(super) fn drop_empty(&mut self) {
+        let BuildArgs {
+            target, build_release, koji_parent_build, signing_intent, channel_override, git_branch, ..
+        } = self;
+        for text in [target, build_release, koji_parent_build, signing_intent, channel_override, git_branch] {
+            values::drop_empty(text);
+        }
+    }
+}

@@ -1,0 +1,162 @@
+//! The man pages, made of the same definition as `--help`: one of the program and one of each sub-command.
+//!
+//! Reproducible: no date unless one is given.
+
+use std::io;
+
+use clap::Command;
+use clap_mangen::Man;
+use clap_mangen::roff::{Roff, bold, roman};
+
+use crate::exit_code::ExitCode;
+use crate::plugin::{Identity, Style};
+
+/// The name of the program that the pages are about.
+const PROGRAM: &str = env!("CARGO_PKG_NAME");
+
+/// Environment variables that count, with what each does.
+const ENVIRONMENT: &[(&str, &str)] = &[
+    (super::PASSWORD_VARIABLE, "The Koji password, as --password, but out of the sight of other users."),
+    ("KRB5CCNAME, KRB5_CONFIG", "The Kerberos credential cache and configuration, as for kinit(1)."),
+    ("HTTPS_PROXY, NO_PROXY", "The proxy for connections to servers, and where not to use one."),
+    ("NO_COLOR, TERM, CI", "Colours and moving bars are left out where these ask for it."),
+    ("XDG_STATE_HOME, XDG_CACHE_HOME", "Where the files below are, if not in ~/.local/state and ~/.cache."),
+    ("COMPLETE", "Set by shell completion: print candidates, or the script that a shell needs."),
+];
+
+/// Files that are read or written, with what each is for.
+const FILES: &[(&str, &str)] = &[
+    ("/etc/rpkg/fedpkg.conf", "The tool's configuration; the tool is what the program's name begins with."),
+    ("~/.config/rpkg/fedpkg.conf", "The user's own values, which win."),
+    ("/etc/koji.conf, /etc/koji.conf.d, ~/.koji/config, ~/.koji/config.d", "Koji profiles, as for koji(1)."),
+    (
+        "~/.local/state/fedpkg-container-build/submissions.json",
+        "What was submitted from here, for watch, status, cancel and --last. No secrets.",
+    ),
+    ("~/.cache/fedpkg-container-build/targets.json", "Build targets seen before. May be deleted."),
+];
+
+/// One page.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ManPage {
+    /// Its file's name, e.g. `fedpkg-container-build-watch.1`.
+    pub file_name: String,
+    /// Its roff source.
+    pub text: String,
+}
+
+/// All pages, the program's own first. `date` is the day they show (`YYYY-MM-DD`), empty for none.
+///
+/// # Errors
+/// None in practice: they are written into memory.
+pub fn pages(date: &str) -> io::Result<Vec<ManPage>> {
+    let identity = Identity { tool: "fedpkg".into(), program: PROGRAM.into(), style: Style::Own };
+    let mut root = super::command(&identity).disable_help_subcommand(true);
+    root.build();
+    let mut names = Vec::new();
+    page_names(&root, &mut names);
+    let mut pages = Vec::new();
+    write_pages(&root, date, &names, &mut pages)?;
+    Ok(pages)
+}
+
+fn shown(command: &Command) -> impl Iterator<Item = &Command> {
+    command.get_subcommands().filter(|command| !command.is_hide_set())
+}
+
+fn page_name(command: &Command) -> &str {
+    command.get_display_name().unwrap_or_else(|| command.get_name())
+}
+
+fn page_names(command: &Command, names: &mut Vec<String>) {
+    names.push(page_name(command).to_owned());
+    shown(command).for_each(|command| page_names(command, names));
+}
+
+fn write_pages(command: &Command, date: &str, names: &[String], pages: &mut Vec<ManPage>) -> io::Result<()> {
+    pages.push(page(command, date, names)?);
+    shown(command).try_for_each(|command| write_pages(command, date, names, pages))
+}
+
+fn page(command: &Command, date: &str, names: &[String]) -> io::Result<ManPage> {
+    let name = page_name(command);
+    let top = name == PROGRAM;
+    // Global options are explained once, on the program's own page.
+    let own = match top {
+        true => command.clone(),
+        false => command.clone().mut_args(|option| match option.is_global_set() {
+            true => option.hide(true),
+            false => option,
+        }),
+    };
+    let man =
+        Man::new(own).date(date).source(format!("{PROGRAM} {}", env!("CARGO_PKG_VERSION"))).manual("User Commands");
+    let mut text = Vec::new();
+    man.render_title(&mut text)?;
+    man.render_name_section(&mut text)?;
+    man.render_synopsis_section(&mut text)?;
+    man.render_description_section(&mut text)?;
+    man.render_options_section(&mut text)?;
+    if shown(command).next().is_some() {
+        man.render_subcommands_section(&mut text)?;
+    }
+    closing_sections(top, name, names).to_writer(&mut text)?;
+    Ok(ManPage { file_name: format!("{name}.1"), text: String::from_utf8_lossy(&text).into_owned() })
+}
+
+fn closing_sections(top: bool, name: &str, names: &[String]) -> Roff {
+    let mut roff = Roff::new();
+    if !top {
+        roff.control("PP", []);
+        let sentence = "(1) are accepted here too, and before the sub-command.";
+        roff.text([roman("The global options of "), bold(PROGRAM), roman(sentence)]);
+    }
+    roff.control("SH", ["EXIT STATUS"]);
+    for (code, meaning) in ExitCode::TABLE {
+        entry(&mut roff, &(*code as u8).to_string(), meaning);
+    }
+    if top {
+        grammar(&mut roff);
+    }
+    roff.control("SH", ["ENVIRONMENT"]);
+    ENVIRONMENT.iter().for_each(|(variable, meaning)| entry(&mut roff, variable, meaning));
+    roff.control("SH", ["FILES"]);
+    FILES.iter().for_each(|(path, meaning)| entry(&mut roff, path, meaning));
+    see_also(&mut roff, name, names);
+    roff
+}
+
+fn entry(roff: &mut Roff, term: &str, meaning: &str) {
+    roff.control("TP", []);
+    roff.text([bold(term)]);
+    roff.text([roman(meaning)]);
+}
+
+/// How a command line is read, which the list of options does not say.
+fn grammar(roff: &mut Roff) {
+    let rules = [
+        "Called by a name that ends in -container-build, the program is the container-build of the tool that the name begins \
+         with. Called by a tool's own name (through a link fedpkg, for instance) it wants a sub-command, and hands those that \
+         it does not have over to the program of the same name that follows on PATH.",
+        "Options of a sub-command may be abbreviated as long as one name is meant; global options may not. Options that take \
+         several values take all words up to the next option, and add up when they are repeated.",
+        "In container-build, flatpak-build and container-build-setup, what follows a -- is ignored.",
+    ];
+    roff.control("SH", ["COMMAND LINE"]);
+    for rule in rules {
+        roff.control("PP", []);
+        roff.text([roman(rule)]);
+    }
+}
+
+fn see_also(roff: &mut Roff, name: &str, names: &[String]) {
+    roff.control("SH", ["SEE ALSO"]);
+    let others = names.iter().map(String::as_str).filter(|other| *other != name).chain(["fedpkg", "koji"]);
+    let mut line = Vec::new();
+    for other in others {
+        line.push(roman(if line.is_empty() { "" } else { ", " }));
+        line.push(bold(other));
+        line.push(roman("(1)"));
+    }
+    roff.text(line);
+}
