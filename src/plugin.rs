@@ -192,6 +192,8 @@ impl Trail {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test that cannot go on shall stop")]
+
     use std::fs;
     use std::os::unix::fs::symlink;
 

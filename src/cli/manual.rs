@@ -89,19 +89,23 @@ fn page(command: &Command, date: &str, names: &[String]) -> io::Result<ManPage> 
             false => option,
         }),
     };
-    let man =
-        Man::new(own).date(date).source(format!("{PROGRAM} {}", env!("CARGO_PKG_VERSION"))).manual("User Commands");
-    let mut text = Vec::new();
-    man.render_title(&mut text)?;
-    man.render_name_section(&mut text)?;
-    man.render_synopsis_section(&mut text)?;
-    man.render_description_section(&mut text)?;
-    man.render_options_section(&mut text)?;
+    let man = Man::new(own);
+    let mut sections = Vec::new();
+    man.render_name_section(&mut sections)?;
+    man.render_synopsis_section(&mut sections)?;
+    man.render_description_section(&mut sections)?;
+    man.render_options_section(&mut sections)?;
     if shown(command).next().is_some() {
-        man.render_subcommands_section(&mut text)?;
+        man.render_subcommands_section(&mut sections)?;
     }
-    closing_sections(top, name, names).to_writer(&mut text)?;
-    Ok(ManPage { file_name: format!("{name}.1"), text: String::from_utf8_lossy(&text).into_owned() })
+    closing_sections(top, name, names).to_writer(&mut sections)?;
+    let sections = String::from_utf8_lossy(&sections);
+    // Every section comes with roff's definition of an apostrophe, which is needed once. What is before it is the page's
+    // title: clap's would leave an empty date out, and the next field would take its place.
+    let apostrophe = Roff::new().render();
+    let title =
+        format!(".TH \"{name}\" \"1\" \"{date}\" \"{PROGRAM} {}\" \"User Commands\"\n", env!("CARGO_PKG_VERSION"));
+    Ok(ManPage { file_name: format!("{name}.1"), text: title + &apostrophe + &sections.replace(&apostrophe, "") })
 }
 
 fn closing_sections(top: bool, name: &str, names: &[String]) -> Roff {

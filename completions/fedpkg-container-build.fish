@@ -1,0 +1,1 @@
+complete --keep-order --exclusive --command fedpkg-container-build --arguments "(COMPLETE=fish fedpkg-container-build -- (commandline --current-process --tokenize --cut-at-cursor) (commandline --current-token))"
