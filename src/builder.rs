@@ -24,6 +24,11 @@ impl InterruptSender {
     pub fn raise(&self) {
         self.0.send_replace(true);
     }
+
+    /// Whether it was raised.
+    pub fn is_raised(&self) -> bool {
+        *self.0.borrow()
+    }
 }
 
 impl Interrupt {
@@ -32,10 +37,5 @@ impl Interrupt {
         if self.0.wait_for(|raised| *raised).await.is_err() {
             std::future::pending::<()>().await;
         }
-    }
-
-    /// Whether it was raised.
-    pub fn is_raised(&self) -> bool {
-        *self.0.borrow()
     }
 }

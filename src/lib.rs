@@ -43,7 +43,7 @@
 pub mod builder;
 pub mod checkout;
 pub mod cli;
-// pub mod commands;
+pub mod commands;
 pub mod config;
 pub mod credentials;
 pub mod error;

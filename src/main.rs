@@ -1,73 +1,128 @@
-use fedpkg_container_build::koji::{auth::*, call::Call, retry::*, session::*, submit, watch};
-use fedpkg_container_build::*;
-use std::time::Duration;
-#[tokio::main(flavor = "current_thread")]
-async fn main() {
-    let a: Vec<String> = std::env::args().collect();
-    let (tx, mut rx) = event::channel();
-    let p = std::thread::spawn(move || {
-        while let Some(e) = rx.blocking_recv() {
-            println!("{:?}", e.event);
-        }
-    });
-    let s = HubSettings {
-        server: a[1].parse().unwrap(),
-        client: http::ClientOptions { serverca: Some("/tmp/rig/pki/ca.crt".into()), ..Default::default() },
-        retry: RetryPolicy { max_retries: 30, interval: Duration::from_secs(20), anonymous: true, offline: None },
-        auth_timeout: Duration::from_secs(60),
-    };
-    let mut s = Session::new(s, tx).unwrap();
-    let cred = if a[2] == "krb" {
-        Credentials::Kerberos { principal: None, proxy_user: None }
-    } else {
-        Credentials::Certificate { path: "/tmp/rig/pki/packager.pem".into(), proxy_user: None }
-    };
-    let t = std::time::Instant::now();
-    if let Err(e) = s.log_in(cred).await {
-        println!("{e} {:?}", std::error::Error::source(&e).map(|e| e.to_string()));
-        return;
+//! Process set-up: the program's name, the command line, signals, the runtime, the exit code.
+
+use std::ffi::OsString;
+use std::process::ExitCode as ProcessExit;
+
+use fedpkg_container_build::builder::{self, InterruptSender};
+use fedpkg_container_build::cli::{self, Cli, ColorWhen, Invocation, OutputFormat};
+use fedpkg_container_build::commands::{self, Context, Environment, sources};
+use fedpkg_container_build::error::{Error, ErrorKind};
+use fedpkg_container_build::exit_code::ExitCode;
+use fedpkg_container_build::plugin::{self, Identity, Style};
+use fedpkg_container_build::report::mode::{Color, Surroundings};
+use fedpkg_container_build::report::{Format, OutputMode, text};
+use tokio::signal::unix::{SignalKind, signal};
+use tracing_subscriber::EnvFilter;
+
+fn main() -> ProcessExit {
+    let argv: Vec<OsString> = std::env::args_os().collect();
+    let identity = plugin::identify(argv.first().map(OsString::as_os_str));
+    if identity.style == Style::Tool && plugin::asked_by_argcomplete() {
+        return hand_over(&identity, &argv, &OsString::new());
     }
-    println!("login {:?}", t.elapsed());
-    let calls = submit::Baseline::calls();
-    let ans = s.multi_call(&calls).await.unwrap();
-    let b = submit::Baseline::from_answers(ans[0].as_ref().ok(), ans[1].as_ref().ok());
-    println!("{b:?}");
-    let id = if a.len() > 3 {
-        a[3].parse().unwrap()
-    } else {
-        let r = request::BuildRequest {
-            artifact: request::Artifact::Container,
-            source: "git+https://127.0.0.1/container/hello#aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa".into(),
-            target: "f42-container-candidate".into(),
-            namespace: None,
-            repo_name: "hello".into(),
-            git_branch: "f42".into(),
-            commit: "a".into(),
-            options: Default::default(),
-            priority: None,
-            channel: None,
-        };
-        submit::submit(&mut s, &r, b).await.unwrap()
+    match cli::completion::complete(&identity, &argv, sources()) {
+        Ok(true) => return ExitCode::Success.into(),
+        Ok(false) => {}
+        Err(error) => error.exit(),
+    }
+    match cli::parse(&identity, &argv) {
+        Ok(Invocation::Run(cli)) => run(identity, *cli).into(),
+        Ok(Invocation::Show(page)) => {
+            text::page(&page.text);
+            page.exit.into()
+        }
+        Ok(Invocation::HandOver { command }) => hand_over(&identity, &argv, &command),
+        Err(error) => {
+            text::usage_error(&error.render());
+            ExitCode::Usage.into()
+        }
+    }
+}
+
+/// Becomes the real tool; comes back only when that fails.
+fn hand_over(identity: &Identity, argv: &[OsString], command: &OsString) -> ProcessExit {
+    let error = Error::from(plugin::delegate(identity, argv, command));
+    let mode = OutputMode::decide(Format::Text, Color::Auto, false, &Surroundings::of_this_process());
+    text::error(&mode, &error, &command.to_string_lossy());
+    ExitCode::from(error.kind()).into()
+}
+
+/// Carries a sub-command out.
+fn run(identity: Identity, cli: Cli) -> ExitCode {
+    let mode = output_mode(&cli);
+    log_to_stderr(&cli);
+    let command = commands::python_name(&cli.command);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = match runtime {
+        Ok(runtime) => runtime,
+        Err(source) => {
+            text::error(&mode, &Error::new(ErrorKind::Internal, source), command);
+            return ExitCode::Internal;
+        }
     };
-    println!("task {id} {:?}", t.elapsed());
-    s.log_out().await;
-    let (_k, mut i) = builder::interrupt();
-    let o = watch::watch(
-        &mut s,
-        id,
-        watch::WatchOptions {
-            logs: Default::default(),
-            tail: None,
-            poll_interval: Duration::from_secs(6),
-            links: koji::outcome::HubLinks {
-                weburl: Some("https://w".into()),
-                topurl: Some("https://127.0.0.1:18443/kojifiles".into()),
-            },
-        },
-        &mut i,
-    )
-    .await;
-    println!("{o:#?}");
-    drop(s);
-    p.join().unwrap();
+    let (sender, interrupt) = builder::interrupt();
+    let context = Context {
+        tool: identity.tool,
+        program: identity.program,
+        globals: cli.globals,
+        environment: Environment::of_this_process(),
+        mode: mode.clone(),
+        interrupt,
+    };
+    let result = runtime.block_on(async {
+        tokio::spawn(watch_signals(sender));
+        commands::run(&cli.command, &context).await
+    });
+    // A keyring that still waits for the desktop must not keep the process from ending.
+    runtime.shutdown_background();
+    match result {
+        Ok(code) => code,
+        Err(error) => {
+            text::error(&mode, &error, command);
+            error.kind().into()
+        }
+    }
+}
+
+fn output_mode(cli: &Cli) -> OutputMode {
+    let format = match cli.globals.output {
+        OutputFormat::Text => Format::Text,
+        OutputFormat::Json => Format::Json,
+    };
+    let color = match cli.globals.color {
+        ColorWhen::Auto => Color::Auto,
+        ColorWhen::Always => Color::Always,
+        ColorWhen::Never => Color::Never,
+    };
+    OutputMode::decide(format, color, cli.globals.quiet, &Surroundings::of_this_process())
+}
+
+/// `-v` and `--debug` tell what happens inside, on standard error; `RUST_LOG` says it finer.
+fn log_to_stderr(cli: &Cli) {
+    let level = match (cli.globals.debug, cli.globals.verbose) {
+        (true, _) | (false, 2..) => "fedpkg_container_build=trace",
+        (false, 1) => "fedpkg_container_build=debug",
+        (false, 0) => return,
+    };
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(level));
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).without_time().init();
+}
+
+/// The first signal raises the interrupt; the second ends the process at once.
+async fn watch_signals(sender: InterruptSender) {
+    let (Ok(mut interrupts), Ok(mut terminations)) =
+        (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
+    else {
+        return;
+    };
+    loop {
+        tokio::select! {
+            _ = interrupts.recv() => {}
+            _ = terminations.recv() => {}
+        }
+        if sender.is_raised() {
+            std::process::exit(ExitCode::Detached as i32);
+        }
+        sender.raise();
+    }
 }

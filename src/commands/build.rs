@@ -7,8 +7,10 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::event::BuilderKind;
 use crate::exit_code::ExitCode;
 use crate::gating;
-use crate::report;
+use crate::koji::session::Session;
+use crate::koji::watch;
 use crate::request::check::{self, FileReport};
+use crate::request::findings::Finding;
 use crate::request::plan::{self, PlanInput};
 use crate::request::{Artifact, BuildOptions, BuildRequest};
 
@@ -71,7 +73,7 @@ async fn build(
     if let Some(greenwave) = greenwave_url(arguments, context, &config)?
         && gating::validate(&checkout.root, &greenwave).await?
     {
-        context.say("Found a gating.yaml file in the repo and it is properly configured");
+        context.note(&"Found a gating.yaml file in the repo and it is properly configured");
     }
     let request = planned(context, arguments, &config, &checkout, artifact, options)?;
     match builder {
@@ -106,7 +108,7 @@ pub(super) fn planned(
     options: BuildOptions,
 ) -> Result<BuildRequest> {
     let user = context.globals.user.clone().or_else(|| context.environment.user()).unwrap_or_default();
-    let namespaces = config.distgit_namespaces()?.unwrap_or_default();
+    let namespaces = config.distgit_namespaces()?;
     let globals = &context.globals;
     let plan = plan::plan(
         &PlanInput {
@@ -121,7 +123,7 @@ pub(super) fn planned(
             priority: arguments.background.then_some(BACKGROUND_PRIORITY),
             channel: arguments.channel_override.as_deref(),
             distgit_namespaced: config.distgit_namespaced(),
-            distgit_namespaces: &namespaces,
+            distgit_namespaces: namespaces.as_deref(),
             anongiturl: &|repo| Ok(config.anongiturl(repo)?),
             gitbaseurl: &|repo| Ok(config.gitbaseurl(&user, repo)?),
         },
@@ -145,20 +147,19 @@ async fn on_koji(
 ) -> Result<ExitCode> {
     let profile = context.koji_profile(config)?;
     if context.globals.dry_run {
-        report::text::dry_run(&context.mode, &profile, request)?;
-        return Ok(ExitCode::Success);
+        return koji_build::dry_run(context, &profile, request);
     }
     let files = check::check_files(&checkout.root, request);
-    context.findings(&files.findings)?;
-    stop_on_errors(arguments, checkout, &files)?;
-    let build = KojiBuild { profile: &profile, globals: &context.globals, environment: &context.environment };
-    context.chosen(&profile, config)?;
-    let view = super::log_view(&arguments.follow, &[]);
+    context.findings(&files.findings);
+    stop_on_errors(arguments, checkout, &files.findings)?;
+    let build = KojiBuild { profile: &profile, environment: &context.environment };
+    context.note(&format_args!("Building on Koji, profile {} ({})", profile.name, profile.server));
+    let view = context.log_view(&arguments.follow, &[]);
     context
         .reporting(view.clone(), async |events| {
             let mut session = koji_hub::connect(&profile, events)?;
             koji_hub::log_in(&mut session, &profile, &context.globals, &context.environment).await?;
-            let submitted = build.check_and_submit(&mut session, context, arguments, request, &files, checkout).await;
+            let submitted = check_and_submit(&build, &mut session, context, arguments, request, &files, checkout).await;
             session.log_out().await;
             let task = submitted?;
             if arguments.nowait {
@@ -166,18 +167,34 @@ async fn on_koji(
             }
             let options = koji_build::watch_options(&profile, &view, None);
             let mut interrupt = context.interrupt.clone();
-            let outcome =
-                koji_build::watch_task(&mut session, task, options, &mut interrupt, &context.environment).await?;
-            Ok(exit_code(&outcome))
+            let watched = watch::watch(&mut session, task, options, &mut interrupt).await;
+            Ok(exit_code(&koji_build::finish(&session, task, watched, context).await?))
         })
         .await
 }
 
-fn stop_on_errors(arguments: &BuildArgs, checkout: &Checkout, files: &FileReport) -> Result<()> {
-    if arguments.force || !files.findings.iter().any(check::Finding::is_error) {
+/// Asks the hub what it would refuse, and submits when it would refuse nothing.
+async fn check_and_submit(
+    build: &KojiBuild<'_>,
+    session: &mut Session,
+    context: &Context,
+    arguments: &BuildArgs,
+    request: &BuildRequest,
+    files: &FileReport,
+    checkout: &Checkout,
+) -> Result<i64> {
+    let answers = build.ask(session, request, files).await?;
+    let findings = check::check_hub(&answers, request, files);
+    context.findings(&findings);
+    stop_on_errors(arguments, checkout, &findings)?;
+    build.submit(session, request, answers.baseline).await
+}
+
+fn stop_on_errors(arguments: &BuildArgs, checkout: &Checkout, findings: &[Finding]) -> Result<()> {
+    if arguments.force || !findings.iter().any(Finding::is_error) {
         return Ok(());
     }
-    Err(koji_build::refused(&files.findings, &checkout.root))
+    Err(koji_build::refused(findings, &checkout.root))
 }
 
 /// `--skip-build` is a feature of builders long gone.

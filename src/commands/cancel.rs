@@ -5,6 +5,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::event::{BuildEvent, BuilderKind, Outcome, TaskId};
 use crate::exit_code::ExitCode;
 use crate::koji::api;
+use crate::koji::watch::watch;
 use crate::report::LogView;
 
 use super::watch::Build;
@@ -28,8 +29,8 @@ pub async fn run(context: &Context, arguments: &CancelArgs) -> Result<ExitCode> 
             let url = options.links.task(build.task);
             events.send(BuildEvent::Attached { builder: BuilderKind::Koji, id: TaskId::from(build.task), url }).await;
             let mut interrupt = context.interrupt.clone();
-            let watched = koji_build::watch_events(&mut session, build.task, options, &mut interrupt).await;
-            koji_build::finish(&mut session, build.task, watched, context).await
+            let watched = watch(&mut session, build.task, options, &mut interrupt).await;
+            koji_build::finish(&session, build.task, watched, context).await
         })
         .await?;
     match outcome.outcome {

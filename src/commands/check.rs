@@ -1,12 +1,12 @@
 //! `check`: what the builder would refuse, without submitting anything.
 
 use crate::cli::CheckArgs;
-use crate::error::Result;
+use crate::error::{Error, ErrorKind, Result};
 use crate::exit_code::ExitCode;
-use crate::report::LogView;
-use crate::report::text;
+use crate::report::{Format, LogView, text};
 use crate::request::Artifact;
 use crate::request::check;
+use crate::request::findings::Finding;
 
 use super::koji_build::KojiBuild;
 use super::{Context, build, koji_build, koji_hub};
@@ -23,7 +23,7 @@ pub async fn run(context: &Context, arguments: &CheckArgs) -> Result<ExitCode> {
     let mut report = check::check_files(&checkout.root, &request);
     if !arguments.offline {
         let profile = context.koji_profile(&config)?;
-        let koji = KojiBuild { profile: &profile, globals: &context.globals, environment: &context.environment };
+        let koji = KojiBuild { profile: &profile, environment: &context.environment };
         let view = LogView { none: true, ..LogView::default() };
         let answers = context
             .reporting(view, async |events| {
@@ -31,10 +31,13 @@ pub async fn run(context: &Context, arguments: &CheckArgs) -> Result<ExitCode> {
                 koji.ask(&mut session, &request, &report).await
             })
             .await?;
-        report.findings.extend(check::check_hub(&answers.hub, &request, &report));
+        report.findings.extend(check::check_hub(&answers, &request, &report));
     }
-    text::check(&context.mode, &report)?;
-    if report.findings.iter().any(check::Finding::is_error) {
+    context.findings(&report.findings);
+    if context.mode.format == Format::Json {
+        text::json(&report).map_err(|source| Error::new(ErrorKind::Io, source))?;
+    }
+    if report.findings.iter().any(Finding::is_error) {
         return Err(koji_build::refused(&report.findings, &checkout.root));
     }
     Ok(ExitCode::Success)

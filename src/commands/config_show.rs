@@ -1,10 +1,11 @@
 //! `config show`: every value in force, and the file and line it comes from.
 
 use crate::cli::ConfigShowArgs;
-use crate::config::show::values_in_force;
-use crate::error::Result;
+use crate::config::show::{ValueInForce, values_in_force};
+use crate::error::{Error, ErrorKind, Result};
 use crate::exit_code::ExitCode;
-use crate::report::text;
+use crate::report::text::{self, ConfigLine};
+use crate::report::Format;
 
 use super::Context;
 
@@ -22,6 +23,23 @@ pub fn run(context: &Context, arguments: &ConfigShowArgs) -> Result<ExitCode> {
         }
     };
     let values = values_in_force(&config, profile.as_ref());
-    text::config(&context.mode, &values, arguments.json)?;
+    let shown = if arguments.json || context.mode.format == Format::Json {
+        text::json(&values)
+    } else {
+        text::config(&context.mode, &values.values.iter().map(line).collect::<Vec<_>>())
+    };
+    shown.map_err(|source| Error::new(ErrorKind::Io, source))?;
     Ok(ExitCode::Success)
+}
+
+fn line(value: &ValueInForce) -> ConfigLine {
+    ConfigLine {
+        section: value.section.clone(),
+        key: value.key.clone(),
+        value: match (&value.value, &value.error) {
+            (Some(value), _) => value.clone(),
+            (None, error) => format!("{} (unusable: {})", value.raw, error.as_deref().unwrap_or("unknown reason")),
+        },
+        origin: value.origin.to_string(),
+    }
 }

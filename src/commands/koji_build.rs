@@ -2,35 +2,37 @@
 
 use std::path::Path;
 
-use crate::builder::Interrupt;
-use crate::cli::Globals;
 use crate::config::koji::KojiProfile;
 use crate::error::{Error, ErrorKind, Result};
-use crate::event::{BuildEvent, BuildOutcome, BuilderKind, EventSender, TaskId};
-use crate::koji::questions::{self, Answers, Questions};
+use crate::event::{BuildEvent, BuildOutcome, BuilderKind, EventSender, Outcome, TaskId};
+use crate::exit_code::ExitCode;
+use crate::koji::api;
+use crate::koji::logs::LogFilter;
+use crate::koji::questions::{self, Answers};
 use crate::koji::session::Session;
 use crate::koji::submit::{self, Baseline, SubmitError};
-use crate::koji::watch::{self, WatchError, WatchOptions};
+use crate::koji::watch::{WatchError, WatchOptions};
+use crate::koji::xmlrpc::Value;
+use crate::report::LogView;
+use crate::report::text::{self, DryRun};
 use crate::request::BuildRequest;
-use crate::request::check::FileReport;
+use crate::request::check::{self, FileReport};
 use crate::request::findings::Finding;
 use crate::submissions::Submission;
 
 use super::environment::Environment;
-use super::koji_hub;
+use super::{Context, koji_hub};
 
 /// What a build on Koji needs besides the request.
 pub struct KojiBuild<'a> {
     /// The hub.
     pub profile: &'a KojiProfile,
-    /// Login options.
-    pub globals: &'a Globals,
     /// Folders.
     pub environment: &'a Environment,
 }
 
 impl KojiBuild<'_> {
-    /// Asks the hub what it would refuse. Logs in only when `login` says so.
+    /// Asks the hub what it would refuse.
     ///
     /// # Errors
     /// When the hub cannot be asked.
@@ -40,8 +42,8 @@ impl KojiBuild<'_> {
         request: &BuildRequest,
         files: &FileReport,
     ) -> Result<Answers> {
-        let questions = Questions::of(request, files, self.environment.targets());
-        Ok(questions::ask(session, &questions).await?)
+        let questions = check::questions(request, files);
+        Ok(questions::ask(session, &questions, &self.environment.targets()).await?)
     }
 
     /// Submits and remembers the submission. The hub's id of the task comes back.
@@ -93,23 +95,30 @@ impl KojiBuild<'_> {
     }
 }
 
-/// Watches a task to its end and notes the end in the list of submissions.
+/// How a build on a profile's hub is watched.
+pub fn watch_options(profile: &KojiProfile, view: &LogView, tail: Option<u64>) -> WatchOptions {
+    WatchOptions {
+        logs: LogFilter { none: view.none, names: view.names.clone(), arches: view.arches.clone() },
+        tail,
+        poll_interval: profile.poll_interval,
+        links: koji_hub::links(profile),
+    }
+}
+
+/// Ends the watching of a task: notes how it ended in the list of submissions, and tells it.
 ///
 /// # Errors
-/// When the hub stays unreachable, or does not know the task.
-pub async fn watch_task(
-    session: &mut Session,
+/// The reason why watching failed.
+pub async fn finish(
+    session: &Session,
     task: i64,
-    options: WatchOptions,
-    interrupt: &mut Interrupt,
-    environment: &Environment,
+    watched: Result<BuildOutcome, WatchError>,
+    context: &Context,
 ) -> Result<BuildOutcome> {
-    let server = session.server().to_owned();
-    let outcome = watch::watch(session, task, options, interrupt).await.map_err(|error| watching_failed(error, task))?;
-    if outcome.outcome != crate::event::Outcome::Detached {
-        let noted = environment
-            .submissions()
-            .and_then(|submissions| submissions.ended(&server, &task.to_string(), outcome.outcome));
+    let outcome = watched.map_err(|error| watching_failed(error, task, context))?;
+    if outcome.outcome != Outcome::Detached {
+        let submissions = context.environment.submissions();
+        let noted = submissions.and_then(|list| list.ended(session.server(), &task.to_string(), outcome.outcome));
         if let Err(error) = noted {
             super::degraded(session.events(), "remembering how the build ended", &error).await;
         }
@@ -118,12 +127,31 @@ pub async fn watch_task(
     Ok(outcome)
 }
 
-fn watching_failed(error: WatchError, task: i64) -> Error {
+/// Prints the request and submits nothing.
+///
+/// # Errors
+/// When nobody reads it.
+pub fn dry_run(context: &Context, profile: &KojiProfile, request: &BuildRequest) -> Result<ExitCode> {
+    let call = api::build_container(request);
+    let json = |values: &[Value]| serde_json::Value::Array(values.iter().map(Value::to_json).collect());
+    let run = DryRun {
+        version: 1,
+        builder: "koji",
+        hub: profile.server.to_string(),
+        method: call.method,
+        params: json(call.args()),
+        kwargs: call.named_args().iter().map(|(name, value)| (name.clone(), value.to_json())).collect(),
+    };
+    text::dry_run(&context.mode, &run).map_err(|source| Error::new(ErrorKind::Io, source))?;
+    Ok(ExitCode::Success)
+}
+
+fn watching_failed(error: WatchError, task: i64, context: &Context) -> Error {
     match error {
         WatchError::Session(error) => {
             let error = Error::from(error);
             if error.kind() == ErrorKind::Network {
-                return error.hint(format!("the build goes on; come back with `fedpkg-container-build watch {task}`"));
+                return error.hint(format!("the build goes on; come back with `{} watch {task}`", context.program));
             }
             error
         }
@@ -133,7 +161,7 @@ fn watching_failed(error: WatchError, task: i64) -> Error {
     }
 }
 
-/// The folder whose files are checked and, for `gating.yaml`, sent to Greenwave.
+/// The error that ends a build or a check in which errors were found.
 pub fn refused(findings: &[Finding], root: &Path) -> Error {
     let errors = findings.iter().filter(|finding| finding.is_error()).count();
     let error = RefusedError { errors, root: root.display().to_string() };

@@ -15,9 +15,12 @@ pub mod watch;
 
 use std::io;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use crate::builder::Interrupt;
 use crate::checkout::Checkout;
+use crate::checkout::remote::RemotePath;
+use crate::cli::completion::Sources;
 use crate::cli::{Command, ConfigCommand, FollowArgs, Globals};
 use crate::config::ConfigWarning;
 use crate::config::koji::KojiProfile;
@@ -25,7 +28,9 @@ use crate::config::rpkg::{RpkgConfig, RpkgFiles};
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::{self, BuildEvent, BuildOutcome, EventSender, Outcome, Warning};
 use crate::exit_code::ExitCode;
-use crate::report::{self, LogView, OutputMode, Reporter};
+use crate::report::text::{self, FindingLine};
+use crate::report::{LogView, OutputMode, Reporter};
+use crate::request::findings::{Finding, Severity};
 
 pub use environment::Environment;
 
@@ -43,6 +48,33 @@ pub struct Context {
     pub mode: OutputMode,
     /// The user's wish to stop.
     pub interrupt: Interrupt,
+}
+
+/// Where completion gets candidates from that need the configuration or the rules for remotes.
+pub fn sources() -> Sources {
+    Sources::of_this_user(configured_namespaces, |url| {
+        RemotePath::of(url).and_then(|path| path.namespace().map(str::to_owned))
+    })
+}
+
+fn configured_namespaces(tool: &str) -> Vec<String> {
+    let home = Environment::of_this_process().home;
+    let config = RpkgConfig::load(tool, &RpkgFiles::of_tool(tool, home.as_deref())).ok();
+    config.and_then(|config| config.distgit_namespaces().ok().flatten()).unwrap_or_default()
+}
+
+/// The name that fedpkg's error line gives a sub-command: that of the Python function behind it.
+pub fn python_name(command: &Command) -> &'static str {
+    match command {
+        Command::ContainerBuild(_) => "container_build",
+        Command::FlatpakBuild(_) => "flatpak_build",
+        Command::ContainerBuildSetup(_) => "container_build_setup",
+        Command::Watch(_) => "watch",
+        Command::Cancel(_) => "cancel",
+        Command::Status => "status",
+        Command::Check(_) => "check",
+        Command::Config(_) => "config",
+    }
 }
 
 /// Does what the command line says.
@@ -125,7 +157,17 @@ impl Context {
 
     /// Tells something that does not stop us, before there is a build to report on.
     pub fn warn(&self, warning: &dyn std::fmt::Display) {
-        report::text::warning(&mut io::stderr(), &self.mode, warning);
+        text::warning(&self.mode, warning);
+    }
+
+    /// Tells something good to know, before there is a build to report on.
+    pub fn note(&self, note: &dyn std::fmt::Display) {
+        text::note(&self.mode, note);
+    }
+
+    /// Tells what a check found.
+    pub fn findings(&self, findings: &[Finding]) {
+        text::findings(&self.mode, findings.iter().map(finding_line));
     }
 
     /// Runs `work` with a reporter that shows the events it sends, and ends the reporter before the result is handed on,
@@ -136,6 +178,34 @@ impl Context {
         let result = work(sender).await;
         reporter.finish().await;
         result
+    }
+
+    /// The logs that the command line asks for.
+    fn log_view(&self, follow: &FollowArgs, arches: &[String]) -> LogView {
+        self.mode.logs(LogView {
+            none: follow.no_logs,
+            names: follow.log.clone(),
+            arches: arches.to_vec(),
+            heartbeat: Some(follow.heartbeat.unwrap_or(HEARTBEAT)),
+        })
+    }
+}
+
+/// After so long a silence we tell that we are still there, unless the user says otherwise.
+const HEARTBEAT: Duration = Duration::from_secs(60);
+
+fn finding_line(finding: &Finding) -> FindingLine<'_> {
+    FindingLine {
+        severity: match finding.severity {
+            Severity::Error => "error",
+            Severity::Warning => "warning",
+            Severity::Note => "note",
+        },
+        id: finding.id,
+        file: finding.file.as_deref(),
+        line: finding.line,
+        message: &finding.message,
+        hint: finding.hint.as_deref(),
     }
 }
 

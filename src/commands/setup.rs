@@ -2,7 +2,7 @@
 
 use crate::checkout::autorebuild;
 use crate::cli::{SetupArgs, Switch};
-use crate::error::Result;
+use crate::error::{Error, ErrorKind, Result};
 use crate::exit_code::ExitCode;
 use crate::report::text;
 
@@ -17,9 +17,10 @@ pub fn run(context: &Context, arguments: &SetupArgs) -> Result<ExitCode> {
     match arguments.set_autorebuild {
         Some(switch) => {
             let path = autorebuild::set(&folder, switch == Switch::True)?;
-            text::say(&format_args!("Config value changed, don't forget to commit {} file", path.display()))?;
+            text::say(&format_args!("Config value changed, don't forget to commit {} file", path.display()))
         }
-        None => text::say(&autorebuild::get(&folder)?)?,
+        None => text::say(&autorebuild::get(&folder)?),
     }
+    .map_err(|source| Error::new(ErrorKind::Io, source))?;
     Ok(ExitCode::Success)
 }

@@ -2,12 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use crate::error::Result;
+use crate::error::{Error, ErrorKind, Result};
 use crate::event::{self, Outcome, TaskState};
 use crate::exit_code::ExitCode;
 use crate::koji::api::{self, TaskInfo};
 use crate::koji::call::Call;
-use crate::report::text::{self, SubmissionLine};
+use crate::report::text::{self, StatusLine};
 use crate::submissions::Submission;
 
 use super::{Context, koji_hub};
@@ -31,15 +31,23 @@ pub async fn run(context: &Context) -> Result<ExitCode> {
             submissions.ended(&submission.server, &submission.id, outcome)?;
         }
     }
-    let lines: Vec<SubmissionLine> = list
-        .into_iter()
-        .map(|submission| {
-            let state = states.get(&(submission.server.clone(), submission.id.clone())).copied();
-            SubmissionLine { submission, state }
-        })
-        .collect();
-    text::status(&context.mode, &lines)?;
+    let lines: Vec<StatusLine> = list.iter().map(|submission| line(submission, &states)).collect();
+    text::status(&context.mode, &lines).map_err(|source| Error::new(ErrorKind::Io, source))?;
     Ok(ExitCode::Success)
+}
+
+fn line(submission: &Submission, states: &States) -> StatusLine {
+    let state = states.get(&(submission.server.clone(), submission.id.clone())).copied();
+    StatusLine {
+        builder: submission.builder,
+        id: submission.id.clone(),
+        state: text::standing(submission.outcome, state),
+        component: submission.component.clone(),
+        branch: submission.branch.clone(),
+        target: submission.target.clone(),
+        submitted: submission.submitted,
+        url: submission.url.clone(),
+    }
 }
 
 type States = BTreeMap<(String, String), TaskState>;

@@ -5,7 +5,7 @@ use crate::config::koji::KojiProfile;
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::{BuildEvent, BuilderKind, TaskId};
 use crate::exit_code::ExitCode;
-use crate::koji::watch::wants_login;
+use crate::koji::watch::{wants_login, watch};
 use crate::submissions::Submission;
 
 use super::{Context, exit_code, koji_build, koji_hub};
@@ -16,7 +16,7 @@ use super::{Context, exit_code, koji_build, koji_hub};
 /// When it is not said what to watch, or the hub cannot be asked.
 pub async fn run(context: &Context, arguments: &WatchArgs) -> Result<ExitCode> {
     let build = Build::find(context, arguments.build.as_ref())?;
-    let view = super::log_view(&arguments.follow, &arguments.arch);
+    let view = context.log_view(&arguments.follow, &arguments.arch);
     context
         .reporting(view.clone(), async |events| {
             let mut session = koji_hub::connect(&build.profile, events.clone())?;
@@ -27,15 +27,13 @@ pub async fn run(context: &Context, arguments: &WatchArgs) -> Result<ExitCode> {
             let url = options.links.task(build.task);
             events.send(BuildEvent::Attached { builder: BuilderKind::Koji, id: TaskId::from(build.task), url }).await;
             let mut interrupt = context.interrupt.clone();
-            let mut watched =
-                koji_build::watch_events(&mut session, build.task, options.clone(), &mut interrupt).await;
+            let mut watched = watch(&mut session, build.task, options.clone(), &mut interrupt).await;
             if !session.is_logged_in() && watched.as_ref().is_err_and(wants_login) {
                 koji_hub::log_in(&mut session, &build.profile, &context.globals, &context.environment).await?;
-                watched = koji_build::watch_events(&mut session, build.task, options, &mut interrupt).await;
+                watched = watch(&mut session, build.task, options, &mut interrupt).await;
             }
-            let outcome = koji_build::finish(&mut session, build.task, watched, context).await?;
             session.log_out().await;
-            Ok(exit_code(&outcome))
+            Ok(exit_code(&koji_build::finish(&session, build.task, watched, context).await?))
         })
         .await
 }

@@ -96,6 +96,22 @@ impl Value {
         Value::Struct(members.into_iter().map(|(name, value)| (name.to_owned(), value)).collect())
     }
 
+    /// The value as JSON, for showing it: bytes become base64 text, dates stay text.
+    pub fn to_json(&self) -> serde_json::Value {
+        match self {
+            Value::Nil => serde_json::Value::Null,
+            Value::Bool(truth) => (*truth).into(),
+            Value::Int(number) => (*number).into(),
+            Value::Double(number) => (*number).into(),
+            Value::String(text) | Value::DateTime(text) => text.as_str().into(),
+            Value::Bytes(bytes) => BASE64.encode(bytes).into(),
+            Value::Array(values) => values.iter().map(Value::to_json).collect(),
+            Value::Struct(members) => {
+                serde_json::Value::Object(members.iter().map(|(name, value)| (name.clone(), value.to_json())).collect())
+            }
+        }
+    }
+
     /// The member of a struct; `None` when this is no struct, has no such member, or the member is nil.
     pub fn get(&self, name: &str) -> Option<&Value> {
         match self {

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use indicatif::{InMemoryTerm, MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::progress::{BuildProgress, Progress};
 use super::sanitize;
@@ -35,7 +35,8 @@ impl Bars {
     }
 
     /// Draws into memory, for tests.
-    pub fn in_memory(terminal: InMemoryTerm, columns: u16, utf8: bool) -> Bars {
+    #[cfg(test)]
+    pub fn in_memory(terminal: indicatif::InMemoryTerm, columns: u16, utf8: bool) -> Bars {
         let mut bars = Bars::on(ProgressDrawTarget::term_like(Box::new(terminal)), utf8, Box::new(move || columns));
         bars.since -= GRACE;
         bars

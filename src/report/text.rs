@@ -9,7 +9,7 @@ use serde_json::json;
 use super::mode::{Format, OutputMode};
 use super::{sanitize, summary};
 use crate::error::Error;
-use crate::event::{Outcome, TaskState};
+use crate::event::{BuilderKind, Outcome, TaskState};
 
 /// A table: each column as wide as its widest cell, two blanks between.
 fn table(rows: &[Vec<String>]) -> String {
@@ -40,6 +40,18 @@ pub fn say(line: &dyn Display) -> io::Result<()> {
 pub fn json(value: &impl Serialize) -> io::Result<()> {
     let line = serde_json::to_string(value)?;
     write_out(&format!("{line}\n"))
+}
+
+/// A page with ANSI styles, on standard output; the styles are left out where they are not wanted.
+pub fn page(text: &str) {
+    let mut out = anstream::stdout().lock();
+    // Nobody reading is no reason to complain about a help text.
+    let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+}
+
+/// What is wrong with a command line, on standard error.
+pub fn usage_error(text: &str) {
+    let _ = anstream::stderr().lock().write_all(text.as_bytes());
 }
 
 /// Something that does not stop us, on standard error. A terminal that is gone is no reason to stop either.
@@ -139,19 +151,19 @@ pub fn config(mode: &OutputMode, lines: &[ConfigLine]) -> io::Result<()> {
 #[derive(Debug, Clone, Serialize)]
 pub struct StatusLine {
     /// Which builder has it.
-    pub builder: String,
+    pub builder: BuilderKind,
     /// Its id there.
     pub id: String,
     /// How it ended, or how it stands; `None` when nobody could be asked.
-    pub state: Option<String>,
+    pub state: Option<&'static str>,
     /// What is built.
     pub component: String,
     /// From which branch.
     pub branch: String,
     /// For which target.
     pub target: String,
-    /// When it was submitted, RFC 3339.
-    pub submitted: String,
+    /// When it was submitted.
+    pub submitted: jiff::Timestamp,
     /// Its page.
     pub url: Option<String>,
 }
@@ -185,8 +197,9 @@ pub fn status(mode: &OutputMode, lines: &[StatusLine]) -> io::Result<()> {
     }
     let header = ["ID", "STATE", "COMPONENT", "BRANCH", "TARGET", "SUBMITTED"].map(str::to_owned).to_vec();
     let rows = lines.iter().map(|line| {
-        let state = line.state.clone().unwrap_or_else(|| "unknown".to_owned());
-        let cells = [&line.id, &state, &line.component, &line.branch, &line.target, &line.submitted];
+        let submitted = line.submitted.strftime("%Y-%m-%d %H:%M UTC").to_string();
+        let state = line.state.unwrap_or("unknown");
+        let cells: [&str; 6] = [&line.id, state, &line.component, &line.branch, &line.target, &submitted];
         cells.map(|cell| sanitize::line(cell.as_bytes()).into_owned()).to_vec()
     });
     write_out(&table(&std::iter::once(header).chain(rows).collect::<Vec<_>>()))
@@ -206,7 +219,7 @@ pub struct DryRun {
     /// Positional arguments.
     pub params: serde_json::Value,
     /// Named arguments.
-    pub kwargs: serde_json::Value,
+    pub kwargs: serde_json::Map<String, serde_json::Value>,
 }
 
 /// What a dry run would have sent.
