@@ -38,6 +38,8 @@ fn line(value: &ValueInForce) -> ConfigLine {
         key: value.key.clone(),
         value: match (&value.value, &value.error) {
             (Some(value), _) => value.clone(),
+            // Read raw and filled in later, with the repository's name.
+            (None, _) if ["anongiturl", "gitbaseurl"].contains(&value.key.as_str()) => value.raw.clone(),
             (None, error) => format!("{} (unusable: {})", value.raw, error.as_deref().unwrap_or("unknown reason")),
         },
         origin: value.origin.to_string(),

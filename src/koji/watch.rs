@@ -228,16 +228,21 @@ impl Watcher {
             vec![Asked::Root { task: root, with_request: self.tree.root().is_none() }, Asked::Descendents(root)];
         asked.extend(self.tree.unnamed_hosts().into_iter().map(Asked::Host));
         asked.extend(self.tree.without_result().into_iter().map(Asked::Result));
-        if self.logs.wanted() || self.root_failed() {
-            let open = self.tree.tasks().filter(|known| !known.drained).map(|known| known.info.id);
-            let mut tasks: Vec<i64> = open.collect();
-            if tasks.is_empty() && self.tree.root().is_none() {
-                tasks.push(root);
-            }
-            asked.extend(tasks.into_iter().map(Asked::Files));
-        }
+        asked.extend(self.tasks_to_list().into_iter().map(Asked::Files));
         asked.extend(self.logs.pieces().into_iter().map(Asked::Piece));
         asked
+    }
+
+    /// The tasks whose files are to be listed: those with logs to read; for a failure the first one in any case.
+    fn tasks_to_list(&self) -> Vec<i64> {
+        let root = self.tree.root_id();
+        if !self.logs.wanted() {
+            return if self.root_failed() { vec![root] } else { Vec::new() };
+        }
+        if self.tree.root().is_none() {
+            return vec![root];
+        }
+        self.tree.tasks().filter(|known| !known.drained).map(|known| known.info.id).collect()
     }
 
     fn ask_details(&self) -> Vec<Asked> {
@@ -273,6 +278,8 @@ impl Watcher {
                 }
             }
             (Asked::Files(task), Ok(value)) => {
+                // What is known of the tasks by now is told before what their logs say.
+                self.tree.tell(events);
                 let files = api::output_files(&value);
                 self.logs.listed(*task, &files, events);
                 if *task == self.tree.root_id() {

@@ -324,3 +324,6 @@ impl Task {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
