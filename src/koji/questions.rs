@@ -60,7 +60,7 @@ pub struct Package {
 }
 
 /// A build that exists.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ExistingBuild {
     /// Its id.
     pub id: i64,

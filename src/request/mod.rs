@@ -2,6 +2,7 @@
 
 pub mod check;
 pub mod findings;
+pub mod nvr;
 pub mod plan;
 
 use serde::Serialize;
