@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on shall stop")]
 
 use std::ffi::OsString;
+use std::process::Stdio;
 use std::time::Duration;
 
 use fedpkg_container_build::cli::{
@@ -10,6 +11,9 @@ use fedpkg_container_build::cli::{
 };
 use fedpkg_container_build::exit_code::ExitCode;
 use fedpkg_container_build::plugin::{Identity, identify};
+use serde_json::{Value, json};
+
+use crate::support::peers;
 
 /// Splits at blanks; `''` is an empty word.
 fn words(line: &str) -> Vec<OsString> {
@@ -223,7 +227,7 @@ fn usage_errors_have_argparses_words_and_name_the_program() {
         ("fedpkg container-build --repo-url", "argument --repo-url: expected at least one argument"),
         ("fedpkg container-build --repo-url --scratch", "argument --repo-url: expected at least one argument"),
         ("fedpkg container-build --target", "argument --target: expected one argument"),
-        ("fedpkg -C", "argument -C/--config: expected one argument"),
+        ("fedpkg -C", "argument --config/-C: expected one argument"),
         (
             "fedpkg container-build --isolated",
             "missing --build-release: using --isolated requires --build-release option",
@@ -240,7 +244,7 @@ fn usage_errors_have_argparses_words_and_name_the_program() {
         ("fedpkg container-build --skip", "could match --skip-remote-rules-validation, --skip-build"),
         ("fedpkg container-build --relea f40", "unrecognized arguments: --relea f40"),
         ("fedpkg container-build -x", "unrecognized arguments: -x"),
-        ("fedpkg container-build junk", "junk"),
+        ("fedpkg container-build junk", "unrecognized arguments: junk"),
         ("fedpkg flatpak-build --compose-id 1", "unrecognized arguments: --compose-id 1"),
         ("fedpkg container-build --scratch=1", "argument --scratch: ignored explicit argument '1'"),
         ("fedpkg container-build --build-with mock", "invalid choice: 'mock' (choose from 'koji', 'osbs', 'local')"),
@@ -438,4 +442,164 @@ fn the_definition_is_consistent() {
     for program in ["fedpkg-container-build", "fedpkg"] {
         cli::command(&identity(program)).debug_assert();
     }
+}
+
+/// Command lines that rpkg's own parser reads too: rpkg's options only, one fault at most.
+const SHARED_LINES: &[&str] = &[
+    "fedpkg container-build",
+    "fedpkg -v -q --release f40 --name n --namespace ns --user u --password p --runas r --dry-run container-build --scratch",
+    "fedpkg --path / -C /dev/null container-build --target t --nowait --background",
+    "fedpkg container-build --isolated --build-release 1 --koji-parent-build a-1-1 --signing-intent s",
+    "fedpkg container-build --skip-remote-rules-validation --skip-build",
+    "fedpkg container-build --repo-url a b --repo-url c --repo-url=d",
+    "fedpkg container-build --repo-url --scratch",
+    "fedpkg container-build --repo-url",
+    "fedpkg container-build --repo-url=",
+    "fedpkg container-build --repo-url=a b",
+    "fedpkg container-build --arches",
+    "fedpkg container-build --arches a --arches --arches b c",
+    "fedpkg container-build --arches= --scratch",
+    "fedpkg container-build --arch x86_64",
+    "fedpkg container-build --compose-id 1 2 --compose-id 3",
+    "fedpkg container-build --compose-id -5 1_0 007 +3",
+    "fedpkg container-build --compose-id 0x1",
+    "fedpkg container-build --compose-id abc",
+    "fedpkg container-build --compose-id=",
+    "fedpkg container-build --compose-id",
+    "fedpkg container-build --replace-dependency a:b:1 c:d:2 --replace-dependency=e:f:3:g",
+    "fedpkg container-build --target -5",
+    "fedpkg container-build --target -5.5",
+    "fedpkg container-build --target -",
+    "fedpkg container-build --target --scratch",
+    "fedpkg container-build --target",
+    "fedpkg container-build --target a --target b",
+    "fedpkg container-build --target ''",
+    "fedpkg container-build --target=a=b",
+    "fedpkg container-build --scratch --scratch",
+    "fedpkg container-build --scratch=1",
+    "fedpkg container-build --t t --n --ba --build 1 --k p --i --sc --a x",
+    "fedpkg container-build --si s --skip-r --skip-b --c 1 --rep a --rep",
+    "fedpkg container-build --rep x",
+    "fedpkg container-build --re=x",
+    "fedpkg container-build --b",
+    "fedpkg container-build --s",
+    "fedpkg container-build --skip",
+    "fedpkg container-build --",
+    "fedpkg container-build -- --junk more",
+    "fedpkg container-build --target -- x",
+    "fedpkg container-build --repo-url a -- b",
+    "fedpkg container-build --dist f40",
+    "fedpkg container-build --frobnicate --scratch",
+    "fedpkg container-build -x",
+    "fedpkg container-build junk",
+    "fedpkg container-build junk --scratch more",
+    "fedpkg container-build --frob a b --scratch c",
+    "fedpkg flatpak-build --target t --scratch --arches a",
+    "fedpkg flatpak-build --compose-id 1",
+    "fedpkg flatpak-build --replace-dependency a b",
+    "fedpkg container-build-setup",
+    "fedpkg container-build-setup --get-autorebuild",
+    "fedpkg container-build-setup --get",
+    "fedpkg container-build-setup --set-autorebuild false",
+    "fedpkg container-build-setup --set-autorebuild True",
+    "fedpkg container-build-setup --get-autorebuild --set-autorebuild true",
+    "fedpkg container-build-setup --set-autorebuild true --get-autorebuild",
+    "fedpkg --namespace ns container-build",
+    "fedpkg --path /nonexistent container-build",
+    "fedpkg --user",
+    "fedpkg -C",
+    "fedpkg -qv container-build",
+    "fedpkg -vC /dev/null container-build",
+    "fedpkg -C/dev/null container-build",
+    "fedpkg --user=me container-build",
+    "fedpkg --frob container-build",
+];
+
+/// Our reading of a line in the names and shapes of rpkg's: what both know, empty texts as none, lists flat.
+fn in_rpkgs_shape(line: &str) -> Value {
+    let cli = match invoke(line) {
+        Ok(Invocation::Run(cli)) => *cli,
+        Ok(other) => return json!({ "page": format!("{other:?}") }),
+        Err(error) => return json!({ "error": error.to_string(), "exit": 2 }),
+    };
+    let globals = &cli.globals;
+    let mut args = json!({
+        "dry_run": globals.dry_run, "release": globals.release, "repo_name": globals.name,
+        "repo_namespace": globals.namespace, "user": globals.user, "runas": globals.runas, "path": globals.path,
+        "password": globals.password.as_ref().map(|secret| secret.expose()), "config": globals.config,
+        "v": globals.verbose > 0, "debug": globals.debug, "q": globals.quiet,
+    });
+    let own = match &cli.command {
+        Command::ContainerBuildSetup(setup) => json!({
+            "get_autorebuild": setup.get_autorebuild,
+            "set_autorebuild": setup.set_autorebuild.map(|switch| if switch == Switch::True { "true" } else { "false" }),
+        }),
+        Command::ContainerBuild(container) => {
+            let mut own = in_rpkgs_names(&container.build);
+            own["compose_ids"] = json!(container.compose_ids);
+            own["replace_dependency"] = json!(container.dependency_replacements);
+            own
+        }
+        command => in_rpkgs_names(command.build_args().unwrap()),
+    };
+    args.as_object_mut().unwrap().extend(own.as_object().unwrap().clone());
+    json!({ "args": args })
+}
+
+fn in_rpkgs_names(build: &BuildArgs) -> Value {
+    json!({
+        "target": build.target, "nowait": build.nowait, "background": build.background,
+        "build_release": build.build_release, "isolated": build.isolated, "koji_parent_build": build.koji_parent_build,
+        "scratch": build.scratch, "arches": build.arches, "repo_url": build.repo_urls,
+        "signing_intent": build.signing_intent, "skip_build": build.skip_build,
+        "skip_remote_rules_validation": build.skip_remote_rules_validation,
+    })
+}
+
+/// rpkg's reading with the differences that do not matter taken out.
+fn flattened(mut reading: Value) -> Value {
+    const LISTS: &[&str] = &["arches", "repo_url", "compose_ids", "replace_dependency"];
+    const FLAGS: &[&str] = &["get_autorebuild"];
+    for (name, value) in reading.get_mut("args").and_then(Value::as_object_mut).into_iter().flatten() {
+        if LISTS.contains(&name.as_str()) {
+            let lists = value.as_array().cloned().unwrap_or_default();
+            *value = lists.iter().flat_map(|list| list.as_array().cloned().unwrap_or_default()).collect();
+        } else if value == "" {
+            *value = Value::Null;
+        } else if value.is_null() && FLAGS.contains(&name.as_str()) {
+            *value = json!(false);
+        }
+    }
+    reading
+}
+
+#[test]
+fn rpkgs_own_parser_reads_the_same() {
+    let Some(python) = peers::python() else { return };
+    let lines: Vec<Vec<String>> = SHARED_LINES
+        .iter()
+        .map(|line| words(line).into_iter().map(|word| word.into_string().unwrap()).collect())
+        .collect();
+    let parser = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/rpkg_parser.py");
+    let mut child = std::process::Command::new(python)
+        .arg(parser)
+        .env("COLUMNS", "500")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    serde_json::to_writer(child.stdin.take().unwrap(), &lines).unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    let readings: Vec<Value> = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(readings.len(), SHARED_LINES.len());
+    let differences: Vec<String> = SHARED_LINES
+        .iter()
+        .zip(readings)
+        .filter_map(|(line, reading)| {
+            let (ours, theirs) = (in_rpkgs_shape(line), flattened(reading));
+            (ours != theirs).then(|| format!("{line}\n  ours   {ours}\n  theirs {theirs}"))
+        })
+        .collect();
+    assert!(differences.is_empty(), "{}", differences.join("\n"));
 }

@@ -50,7 +50,7 @@ pub(super) struct Reading {
     pub levels: Vec<String>,
     /// The sub-command that is not ours.
     pub foreign: Option<OsString>,
-    /// Options nobody knows and the words after them, as argparse lists them.
+    /// Options nobody knows and words that belong to nothing, as argparse lists them.
     pub unrecognized: Vec<String>,
     /// What is wrong with the line, in argparse's words.
     pub fault: Option<String>,
@@ -119,7 +119,7 @@ impl<'a> Reader<'a> {
             self.level = level;
         } else if at_root && self.style == Style::Tool && !self.asks_for_help() {
             self.reading.foreign = Some(word.to_owned());
-        } else if !self.reading.unrecognized.is_empty() && self.level.get_positionals().next().is_none() {
+        } else if self.level.get_positionals().next().is_none() {
             self.reading.unrecognized.push(word.to_string_lossy().into_owned());
         }
     }

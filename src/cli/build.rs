@@ -13,6 +13,10 @@ use crate::event::BuilderKind;
 
 const BUILD: &str = "Build options";
 const CHECKS: &str = "Check options";
+/// Not a documentation comment, which would take the brackets for a link.
+const REPLACEMENT: &str = "Replace a dependency (can be repeated)
+
+SPEC is PKG_MANAGER:NAME:VERSION[:NEW_NAME], for the Cachito request.";
 pub(super) const WATCHING: &str = "Watching options";
 
 /// What both kinds of build take.
@@ -159,10 +163,8 @@ pub struct ContainerBuildArgs {
     pub compose_ids: Vec<i64>,
 
     /// Replace a dependency (can be repeated)
-    ///
-    /// SPEC is PKG_MANAGER:NAME:VERSION[:NEW_NAME], for the Cachito request.
-    #[arg(long = "replace-dependency", value_name = "SPEC", help_heading = BUILD,
-          num_args = 1.., action = ArgAction::Append, value_hint = ValueHint::Other)]
+    #[arg(long = "replace-dependency", value_name = "SPEC", help_heading = BUILD, num_args = 1..,
+          action = ArgAction::Append, value_hint = ValueHint::Other, long_help = REPLACEMENT)]
     pub dependency_replacements: Vec<String>,
 
     /// Apply CSV changes to an operator bundle

@@ -153,13 +153,13 @@ impl Wording<'_> {
         self.level.get_subcommands().filter(|command| !command.is_hide_set()).map(Command::get_name)
     }
 
-    /// argparse's name of an option, `-C/--config`, out of clap's `--config <FILE>`.
+    /// argparse's name of an option, `--config/-C`, out of clap's `--config <FILE>`.
     fn label(&self, shown: &str) -> String {
         let name = shown.split([' ', '=']).next().unwrap_or(shown);
         let long = name.trim_start_matches('-');
         let option = self.level.get_arguments().find(|option| option.get_long() == Some(long));
         match option.and_then(clap::Arg::get_short) {
-            Some(short) => format!("-{short}/{name}"),
+            Some(short) => format!("{name}/-{short}"),
             None => name.trim_matches(['<', '>', '[', ']']).to_owned(),
         }
     }
