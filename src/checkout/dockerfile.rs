@@ -1,14 +1,46 @@
 //! What a Dockerfile says: labels and base images, as Python's dockerfile-parse 2.0.1 sees them.
+//!
+//! That program is what the build service reads a Dockerfile with, so a Dockerfile is here what it is there, and not what
+//! BuildKit would make of it: here-documents are not known (their lines are instructions), an empty line ends a continued
+//! instruction, a byte order mark spoils the first instruction, `${NAME:-default}` is not a default. The line reader is
+//! our own for this reason: the crate parse-dockerfile reads as BuildKit does and refuses what dockerfile-parse takes.
+//!
+//! Different on purpose: a `FROM` without an image is an error (dockerfile-parse starts a stage without a parent, or takes
+//! the end of a lone `--platform=` for the image), and so are variables that expand without bound. Not followed: in the
+//! name of a variable, combining vowel signs (as in Devanagari) count as letters; for Python they end the name.
+//!
+//! Nothing is checked that does not bear on labels and base images, and nothing is fetched: labels that a base image
+//! brings along are not known.
 
+mod stages;
+mod structure;
+mod words;
+
+use std::ops::Range;
 use std::path::{Path, PathBuf};
+
+use stages::Stages;
 
 /// A Dockerfile that was read.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Dockerfile {
-    /// Its labels, in the order in which they were first set; variables are expanded.
+    /// The labels of its last stage, in the order in which they were first set; variables are expanded.
     pub labels: Vec<Label>,
     /// One a stage, in order; variables are expanded.
     pub base_images: Vec<BaseImage>,
+    /// All its instructions, known and unknown ones, in order.
+    pub instructions: Vec<Instruction>,
+}
+
+/// Where an instruction is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Instruction {
+    /// Its first word in upper case, such as `FROM`.
+    pub keyword: String,
+    /// The line on which it begins, from 1.
+    pub line: usize,
+    /// Its bytes in the file: whole lines, with the line feed of the last one and with comments in between.
+    pub span: Range<usize>,
 }
 
 /// A label of the image.
@@ -18,14 +50,14 @@ pub struct Label {
     pub name: String,
     /// Its value, variables expanded, quotes removed.
     pub value: String,
-    /// The line on which it was last set, from 1.
+    /// The line on which its name was last written, from 1; of a continued instruction not always the first one.
     pub line: usize,
 }
 
 /// The image of a stage.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BaseImage {
-    /// As `FROM` names it.
+    /// As `FROM` names it, perhaps an earlier stage; empty where the variables in it are not set.
     pub image: String,
     /// The line of the `FROM`, from 1.
     pub line: usize,
@@ -84,8 +116,24 @@ impl Dockerfile {
     ///
     /// # Errors
     /// When it is not UTF-8, or is no Dockerfile.
-    pub fn parse(_content: &[u8], _path: &Path) -> Result<Dockerfile, DockerfileError> {
-        Ok(Dockerfile { labels: Vec::new(), base_images: Vec::new() })
+    pub fn parse(content: &[u8], path: &Path) -> Result<Dockerfile, DockerfileError> {
+        let malformed = |line, what| DockerfileError::Malformed { file: path.to_owned(), line, what };
+        let text = std::str::from_utf8(content).map_err(|error| {
+            let before = content.get(..error.valid_up_to()).unwrap_or_default();
+            malformed(1 + memchr::memchr_iter(b'\n', before).count(), "not UTF-8".to_owned())
+        })?;
+        let statements = structure::statements(text);
+        let mut stages = Stages::default();
+        for statement in &statements {
+            stages.take(statement).map_err(|(line, problem)| malformed(line, problem.to_string()))?;
+        }
+        let instructions = statements.into_iter().map(|statement| Instruction {
+            keyword: statement.keyword.to_uppercase(),
+            line: statement.line,
+            span: statement.span,
+        });
+        let instructions = instructions.collect();
+        Ok(Dockerfile { labels: stages.labels, base_images: stages.base_images, instructions })
     }
 
     /// The value of a label.
