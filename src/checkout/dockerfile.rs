@@ -1,14 +1,46 @@
 //! What a Dockerfile says: labels and base images, as Python's dockerfile-parse 2.0.1 sees them.
+//!
+//! That program is what the build service reads a Dockerfile with, so a Dockerfile is here what it is there, and not what
+//! BuildKit would make of it: here-documents are not known (their lines are instructions), an empty line ends a continued
+//! instruction, a byte order mark spoils the first instruction, `${NAME:-default}` is not a default. The line reader is
+//! our own for this reason: the crate parse-dockerfile reads as BuildKit does and refuses what dockerfile-parse takes.
+//!
+//! Different on purpose: a `FROM` without an image is an error (dockerfile-parse starts a stage without a parent, or takes
+//! the end of a lone `--platform=` for the image), and so are variables that expand without bound. Not followed: in the
+//! name of a variable, combining vowel signs (as in Devanagari) count as letters; for Python they end the name.
+//!
+//! Nothing is checked that does not bear on labels and base images, and nothing is fetched: labels that a base image
+//! brings along are not known.
 
+mod stages;
+mod structure;
+mod words;
+
+use std::ops::Range;
 use std::path::{Path, PathBuf};
+
+use stages::Stages;
 
 /// A Dockerfile that was read.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Dockerfile {
-    /// Its labels, in the order in which they were first set; variables are expanded.
+    /// The labels of its last stage, in the order in which they were first set; variables are expanded.
     pub labels: Vec<Label>,
     /// One a stage, in order; variables are expanded.
     pub base_images: Vec<BaseImage>,
+    /// All its instructions, known and unknown ones, in order.
+    pub instructions: Vec<Instruction>,
+}
+
+/// Where an instruction is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Instruction {
+    /// Its first word in upper case, such as `FROM`.
+    pub keyword: String,
+    /// The line on which it begins, from 1.
+    pub line: usize,
+    /// Its bytes in the file: whole lines, with the line feed of the last one and with comments in between.
+    pub span: Range<usize>,
 }
 
 /// A label of the image.
@@ -18,14 +50,14 @@ pub struct Label {
     pub name: String,
     /// Its value, variables expanded, quotes removed.
     pub value: String,
-    /// The line on which it was last set, from 1.
+    /// The line on which its name was last written, from 1; of a continued instruction not always the first one.
     pub line: usize,
 }
 
 /// The image of a stage.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BaseImage {
-    /// As `FROM` names it.
+    /// As `FROM` names it, perhaps an earlier stage; empty where the variables in it are not set.
     pub image: String,
     /// The line of the `FROM`, from 1.
     pub line: usize,
@@ -84,12 +116,145 @@ impl Dockerfile {
     ///
     /// # Errors
     /// When it is not UTF-8, or is no Dockerfile.
-    pub fn parse(_content: &[u8], _path: &Path) -> Result<Dockerfile, DockerfileError> {
-        Ok(Dockerfile { labels: Vec::new(), base_images: Vec::new() })
+    pub fn parse(content: &[u8], path: &Path) -> Result<Dockerfile, DockerfileError> {
+        let malformed = |line, what| DockerfileError::Malformed { file: path.to_owned(), line, what };
+        let text = std::str::from_utf8(content).map_err(|error| {
+            let before = content.get(..error.valid_up_to()).unwrap_or_default();
+            malformed(1 + memchr::memchr_iter(b'\n', before).count(), "not UTF-8".to_owned())
+        })?;
+        let statements = structure::statements(text);
+        let mut stages = Stages::default();
+        for statement in &statements {
+            stages.take(statement).map_err(|(line, problem)| malformed(line, problem.to_string()))?;
+        }
+        let instructions = statements.into_iter().map(|statement| Instruction {
+            keyword: statement.keyword.to_uppercase(),
+            line: statement.line,
+            span: statement.span,
+        });
+        let instructions = instructions.collect();
+        Ok(Dockerfile { labels: stages.labels, base_images: stages.base_images, instructions })
     }
 
     /// The value of a label.
     pub fn label(&self, name: &str) -> Option<&Label> {
         self.labels.iter().find(|label| label.name == name)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test that cannot go on shall stop")]
+
+    use super::*;
+
+    fn parse(text: &str) -> Dockerfile {
+        Dockerfile::parse(text.as_bytes(), Path::new("Dockerfile")).unwrap()
+    }
+
+    fn labels(text: &str) -> Vec<(String, String, usize)> {
+        parse(text).labels.into_iter().map(|label| (label.name, label.value, label.line)).collect()
+    }
+
+    fn images(text: &str) -> Vec<(String, usize)> {
+        parse(text).base_images.into_iter().map(|base| (base.image, base.line)).collect()
+    }
+
+    #[test]
+    fn labels_have_a_value_and_the_line_of_their_name() {
+        let cases: &[(&str, &[(&str, &str, usize)])] = &[
+            ("LABEL a=1 b=2\n", &[("a", "1", 1), ("b", "2", 1)]),
+            ("FROM x\n\nLABEL a=1 \\\n  b=2 \\\n  # c\n  c=3\n", &[("a", "1", 3), ("b", "2", 4), ("c", "3", 6)]),
+            ("LABEL \\\n a=\\\n1\n", &[("a", "1", 2)]),
+            ("LABEL a=1\nLABEL b=2\nLABEL a=3\n", &[("a", "3", 3), ("b", "2", 2)]),
+            ("LABEL a b  c\n", &[("a", "b  c", 1)]),
+            ("LABEL a\n", &[("a", "", 1)]),
+            ("LABEL \"a b\"='c d' e=f\\ g\n", &[("a b", "c d", 1), ("e", "f g", 1)]),
+            ("LABEL a=\"b \\\" \\c\"\n", &[("a", "b \" \\c", 1)]),
+            ("LABEL a=1\nFROM x\nLABEL b=2\n", &[("b", "2", 3)]),
+            ("label a=1\n", &[("a", "1", 1)]),
+            ("LABEL a=1 \\\n\n b=2\n", &[("a", "1", 1)]),
+            ("LABEL a=1 \\\n", &[]),
+            ("# escape=`\nLABEL a=1 `\n b=2\n", &[("a", "1", 2), ("b", "2", 3)]),
+        ];
+        for (text, expected) in cases {
+            let expected: Vec<_> = expected.iter().map(|&(n, v, line)| (n.to_owned(), v.to_owned(), line)).collect();
+            assert_eq!(labels(text), expected, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn variables_are_expanded_with_what_was_set_before_the_instruction() {
+        let cases = [
+            ("$A", "env"),
+            ("${A}!", "env!"),
+            ("'$A'", "$A"),
+            ("\\$A", "$A"),
+            ("\"\\$A\"", "\\$A"),
+            ("$B", "arg"),
+            ("$C", "env"),
+            ("$D", "stage"),
+            ("$G", ""),
+            ("$none.", "."),
+            ("${A:-d}", "env:-d}"),
+            ("$A$B", "envarg"),
+            ("$", ""),
+        ];
+        let before = "ARG D=global G=global\nFROM x\nENV A=env C=$A\nARG A=lost B=arg D=stage\nENV C=$A D=stage\n";
+        for (written, expected) in cases {
+            assert_eq!(parse(&format!("{before}LABEL v={written}\n")).label("v").unwrap().value, expected, "{written}");
+        }
+        assert_eq!(parse("ARG G=g\nFROM x\nARG G=s\nLABEL v=$G\n").label("v").unwrap().value, "g");
+    }
+
+    #[test]
+    fn base_images_are_one_a_stage() {
+        let cases: &[(&str, &[(&str, usize)])] = &[
+            ("FROM a\nFROM b AS c\nFROM c\n", &[("a", 1), ("b", 2), ("c", 3)]),
+            ("ARG T=1 R='r'\nFROM $R/a:${T}\nARG T=2\nFROM $R/b:${T}\n", &[("r/a:1", 2), ("r/b:1", 4)]),
+            ("FROM --platform=linux/arm64 a\n", &[("a", 1)]),
+            ("FROM --Platform=$X \\\n a\n", &[("a", 1)]),
+            ("FROM --other=1 a\n", &[("--other=1", 1)]),
+            ("FROM $unset\n", &[("", 1)]),
+            ("RUN <<E\nfrom os import path\nE\n", &[("os", 2)]),
+            ("FROM", &[]),
+            ("FROM a \\\n", &[]),
+        ];
+        for (text, expected) in cases {
+            let expected: Vec<_> = expected.iter().map(|&(image, line)| (image.to_owned(), line)).collect();
+            assert_eq!(images(text), expected, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn instructions_keep_their_bytes() {
+        let text = "# c\nFROM a\n\nLABEL é=1 \\\n# c\n b=2\nRUN x";
+        let found: Vec<_> = parse(text).instructions.into_iter().map(|found| text[found.span].to_owned()).collect();
+        assert_eq!(found, ["FROM a\n", "LABEL é=1 \\\n# c\n b=2\n", "RUN x"]);
+    }
+
+    #[test]
+    fn what_is_no_dockerfile_is_told_with_its_line() {
+        let cases: &[(&[u8], &str)] = &[
+            (b"FROM a\n\xff\n", "D:2: not UTF-8"),
+            (b"\nFROM\n", "D:2: FROM names no image"),
+            (b"FROM --platform=x\n", "D:1: FROM names no image"),
+            (b"FROM a\nENV\n", "D:2: ENV names nothing: write ENV NAME=VALUE"),
+            (b"label \n", "D:1: LABEL names nothing: write LABEL NAME=VALUE"),
+            (
+                b"LABEL a=b \\\n c d=e\n",
+                "D:2: LABEL: \"c\" has no \"=\", and the words before it have: quote values that contain blanks",
+            ),
+        ];
+        for (bytes, expected) in cases {
+            assert_eq!(Dockerfile::parse(bytes, Path::new("D")).unwrap_err().to_string(), *expected);
+        }
+    }
+
+    #[test]
+    fn a_variable_that_doubles_on_every_line_does_not_fill_the_memory() {
+        let text = format!("ENV a=0123456789\n{}", "ENV a=$a$a\n".repeat(100));
+        let error = Dockerfile::parse(text.as_bytes(), Path::new("D")).unwrap_err().to_string();
+        assert!(error.contains("variables expand to more than 16777216 bytes"), "{error}");
     }
 }

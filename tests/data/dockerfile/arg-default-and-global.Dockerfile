@@ -1,0 +1,5 @@
+ARG V=global
+FROM a
+ARG V=stage
+ARG W=$V
+LABEL v=$V w=$W

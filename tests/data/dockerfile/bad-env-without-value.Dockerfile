@@ -1,0 +1,3 @@
+FROM a
+ENV
+RUN x

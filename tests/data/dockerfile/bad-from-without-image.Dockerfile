@@ -1,0 +1,4 @@
+FROM a
+LABEL b=1
+FROM 
+LABEL c=2

@@ -1,0 +1,5 @@
+FROM a
+LABEL a=1 \
+
+      b=2
+LABEL c=3

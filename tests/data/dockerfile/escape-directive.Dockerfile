@@ -1,0 +1,6 @@
+# syntax=docker/dockerfile:1
+# escape=`
+FROM a
+LABEL a=1 `
+  b=2
+LABEL c=C:\ d=e

@@ -1,0 +1,4 @@
+FROM a
+LABEL a=1 b=2
+LABEL a=3
+LABEL b=

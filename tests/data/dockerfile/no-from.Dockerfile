@@ -1,0 +1,3 @@
+LABEL a=1
+ENV X=2
+LABEL b=$X a=3

@@ -1,0 +1,5 @@
+FROM a
+ONBUILD LABEL a=1
+SHELL ["LABEL", "b=2"]
+RUN echo \
+LABEL c=3

@@ -1,0 +1,3 @@
+FROM a
+ENV V=x
+LABEL "a b"=c d="e f" g=h\ i 'j k'="l'm" n="o\"p" q="r\\s" t='u\v' w="\$V $V" x=\$V
