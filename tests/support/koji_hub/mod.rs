@@ -1,1 +1,3 @@
-//! (to come)
+//! A Koji hub in the test process.
+
+pub mod xmlrpc;
