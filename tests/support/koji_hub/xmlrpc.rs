@@ -126,6 +126,13 @@ impl From<i64> for Value {
     }
 }
 
+/// For literals, which are `i32` where nothing else says so.
+impl From<i32> for Value {
+    fn from(number: i32) -> Value {
+        Value::Int(number.into())
+    }
+}
+
 impl From<f64> for Value {
     fn from(number: f64) -> Value {
         Value::Double(number)
