@@ -6,6 +6,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::Shared;
+use super::args::time_text;
 use super::state::{Task, TaskState, now};
 use super::xmlrpc::{HubFault, Value, record, texts};
 
@@ -185,8 +186,8 @@ impl Script {
 }
 
 fn line(text: &str) -> String {
-    let time = jiff::Zoned::now().strftime("%Y-%m-%d %H:%M:%S,%3f");
-    format!("{time} - {text}\n")
+    let time = time_text(now());
+    format!("{},{} - {text}\n", &time[..19], &time[20..23])
 }
 
 /// What a step writes: its head, and what dnf and friends say.

@@ -27,6 +27,7 @@ use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
+#[allow(unused_imports, reason = "the test binary and the test hub program use different parts")]
 pub use builder::{End, Script, TaskHandle};
 pub use misbehaviour::Fault;
 pub use state::TaskState;
