@@ -3,12 +3,13 @@
 use std::io;
 use std::net::{Ipv4Addr, TcpListener as StdListener};
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::body::{Body, to_bytes};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, Method, Request, Response, StatusCode, header};
 use bytes::Bytes;
-use futures_util::stream;
+use futures_util::{StreamExt as _, stream};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -181,7 +182,12 @@ async fn cut(response: Response<Body>) -> Result<Response<Body>, io::Error> {
     let bytes = to_bytes(body, usize::MAX).await.map_err(io::Error::other)?;
     parts.headers.insert(header::CONTENT_LENGTH, bytes.len().into());
     let half = bytes.slice(..bytes.len() / 2);
-    let body = Body::from_stream(stream::iter([Ok(half), Err(closed())]));
+    // An error at once would take the head of the answer with it.
+    let end = stream::once(async {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        Err(closed())
+    });
+    let body = Body::from_stream(stream::once(async { Ok(half) }).chain(end));
     Ok(Response::from_parts(parts, body))
 }
 

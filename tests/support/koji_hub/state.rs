@@ -200,7 +200,8 @@ impl State {
 
     pub fn add_package(&mut self, tag: &str, name: &str, blocked: bool) {
         let known = self.tags.iter().find_map(|tag| tag.packages.get(name)).map(|listed| listed.id);
-        let fresh = self.tags.iter().flat_map(|tag| tag.packages.values()).map(|listed| listed.id).max().unwrap_or(0) + 1;
+        let fresh =
+            self.tags.iter().flat_map(|tag| tag.packages.values()).map(|listed| listed.id).max().unwrap_or(0) + 1;
         let id = known.unwrap_or(fresh);
         self.tag_mut(tag).packages.insert(name.to_owned(), Listed { id, blocked });
     }

@@ -21,7 +21,11 @@ impl State {
             "getTaskInfo" => self.get_task_info(args),
             "getTaskChildren" => {
                 let with_request = args.get(1, "request").is_true();
-                Ok(self.children(args.int(0, "task_id")?).map(|task| task.info(with_request)).collect::<Vec<_>>().into())
+                Ok(self
+                    .children(args.int(0, "task_id")?)
+                    .map(|task| task.info(with_request))
+                    .collect::<Vec<_>>()
+                    .into())
             }
             "getTaskDescendents" => {
                 let mut found = Vec::new();
