@@ -1,1 +1,361 @@
-//! (to come)
+//! A Koji hub in the test process: HTTP on the loopback, state in memory, and every way to fail that clients have to survive.
+//!
+//! Answers have the shapes of recorded hub 1.35.3 answers. Not there: access control beyond ownership, inheritance between
+//! tags, uploads.
+
+pub mod args;
+pub mod builder;
+pub mod files;
+pub mod methods;
+pub mod misbehaviour;
+pub mod server;
+pub mod sessions;
+pub mod state;
+pub mod tasks;
+pub mod tls;
+pub mod xmlrpc;
+
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use axum::http::request::Parts;
+use bytes::Bytes;
+use tokio::runtime::Handle;
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+
+#[allow(unused_imports, reason = "the test binary and the test hub program use different parts")]
+pub use builder::{End, Script, TaskHandle};
+pub use misbehaviour::Fault;
+pub use state::TaskState;
+
+use misbehaviour::Injection;
+use state::{State, Task};
+use xmlrpc::Call;
+
+/// Which header a hub takes the call number from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Callnum {
+    /// `Koji-Session-Callnum`, else `Koji-Callnum`: hubs after 1.35.3.
+    #[default]
+    Session,
+    /// Only `Koji-Callnum`: hubs from 1.31 to 1.35.3.
+    Old,
+    /// Numbers are not looked at.
+    Off,
+}
+
+/// What kind of hub.
+#[derive(Debug, Clone, Default)]
+pub struct HubOptions {
+    /// The port for http; 0 for any.
+    pub port: u16,
+    /// Sessions in the query, as before Koji 1.31.
+    pub old_sessions: bool,
+    pub callnum: Callnum,
+    /// Also serve https; certificates are written into this folder.
+    pub tls: Option<PathBuf>,
+    /// Take the header `X-Remote-User` for what the web server found out by Kerberos.
+    pub trust_user_header: bool,
+}
+
+impl HubOptions {
+    /// With https, certificates in `folder`.
+    #[must_use]
+    pub fn tls(mut self, folder: impl Into<PathBuf>) -> HubOptions {
+        self.tls = Some(folder.into());
+        self
+    }
+}
+
+/// A request as it came.
+#[derive(Debug, Clone)]
+pub struct Recorded {
+    /// HTTP's method.
+    pub method: String,
+    /// With its query.
+    pub path: String,
+    /// Names in lower case.
+    pub headers: Vec<(String, String)>,
+    /// The hub's calls; those of a multiCall one by one.
+    pub calls: Vec<Call>,
+}
+
+impl Recorded {
+    fn new(parts: &Parts, calls: Vec<Call>) -> Recorded {
+        let header = |(name, value): (&axum::http::HeaderName, &axum::http::HeaderValue)| {
+            (name.to_string(), String::from_utf8_lossy(value.as_bytes()).into_owned())
+        };
+        Recorded {
+            method: parts.method.to_string(),
+            path: parts.uri.path_and_query().map(ToString::to_string).unwrap_or_default(),
+            headers: parts.headers.iter().map(header).collect(),
+            calls,
+        }
+    }
+
+    /// A header, by its name in lower case.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
+    }
+
+    /// Whether the request holds a call of this method.
+    pub fn has(&self, method: &str) -> bool {
+        self.calls.iter().any(|(name, _)| name == method)
+    }
+}
+
+/// What the threads of a hub have in common.
+pub struct Shared {
+    state: Mutex<State>,
+    changed: Condvar,
+    stopped: AtomicBool,
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    /// Changes the state and wakes those who wait.
+    fn change<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {
+        let result = change(&mut self.lock());
+        self.changed.notify_all();
+        result
+    }
+
+    /// Waits until something is there; panics when that takes longer.
+    fn wait<T>(&self, timeout: Duration, what: &str, look: impl Fn(&State) -> Option<T>) -> T {
+        let deadline = Instant::now() + timeout;
+        let mut state = self.lock();
+        loop {
+            if let Some(found) = look(&state) {
+                return found;
+            }
+            let left = deadline.saturating_duration_since(Instant::now());
+            assert!(!left.is_zero(), "waited {timeout:?} for {what}");
+            state = self.changed.wait_timeout(state, left).unwrap_or_else(std::sync::PoisonError::into_inner).0;
+        }
+    }
+
+    /// Sleeps until something changes, at most so long.
+    fn doze(&self, longest: Duration) {
+        let _ = self.changed.wait_timeout(self.lock(), longest);
+    }
+}
+
+/// A running hub; it stops when it is dropped.
+pub struct Hub {
+    shared: Arc<Shared>,
+    port: u16,
+    https_port: Option<u16>,
+    acceptor: Option<tokio_rustls::TlsAcceptor>,
+    runtime: Handle,
+    listening: Mutex<Vec<JoinHandle<()>>>,
+    stop: Option<oneshot::Sender<()>>,
+    thread: Option<thread::JoinHandle<()>>,
+}
+
+impl Hub {
+    /// Starts a hub with the usual users, tags, targets and packages.
+    pub fn start(options: HubOptions) -> Hub {
+        let acceptor = options.tls.as_deref().map(tls::set_up);
+        let listener = server::bind(options.port);
+        let port = listener.local_addr().expect("an address").port();
+        let https = acceptor.as_ref().map(|_| server::bind(0));
+        let https_port = https.as_ref().map(|listener| listener.local_addr().expect("an address").port());
+        let state = Mutex::new(State::seeded(options));
+        let shared = Arc::new(Shared { state, changed: Condvar::new(), stopped: AtomicBool::new(false) });
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+        let handle = runtime.handle().clone();
+        let (stop, stopped) = oneshot::channel();
+        let thread = thread::spawn(move || {
+            let _ = runtime.block_on(stopped);
+        });
+        let hub = Hub {
+            shared,
+            port,
+            https_port,
+            acceptor,
+            runtime: handle,
+            listening: Mutex::default(),
+            stop: Some(stop),
+            thread: Some(thread),
+        };
+        hub.listen(listener, https);
+        hub
+    }
+
+    fn listen(&self, http: std::net::TcpListener, https: Option<std::net::TcpListener>) {
+        let mut listening = self.listening.lock().expect("not poisoned");
+        listening.push(self.runtime.spawn(server::serve(Arc::clone(&self.shared), http, None)));
+        if let Some(https) = https {
+            let serve = server::serve(Arc::clone(&self.shared), https, self.acceptor.clone());
+            listening.push(self.runtime.spawn(serve));
+        }
+    }
+
+    /// Closes the ports and all connections.
+    pub fn stop_listening(&self) {
+        for task in self.listening.lock().expect("not poisoned").drain(..) {
+            task.abort();
+            while !task.is_finished() {
+                thread::sleep(Duration::from_millis(1));
+            }
+        }
+    }
+
+    /// Opens the same ports again.
+    pub fn listen_again(&self) {
+        self.listen(server::bind(self.port), self.https_port.map(server::bind));
+    }
+
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// The XML-RPC address.
+    pub fn url(&self) -> String {
+        format!("http://127.0.0.1:{}/kojihub", self.port)
+    }
+
+    /// The XML-RPC address with TLS; needs [`HubOptions::tls`].
+    pub fn https_url(&self) -> String {
+        format!("https://localhost:{}/kojihub", self.https_port.expect("a hub with tls"))
+    }
+
+    pub fn weburl(&self) -> String {
+        format!("http://127.0.0.1:{}/koji", self.port)
+    }
+
+    pub fn topurl(&self) -> String {
+        format!("http://127.0.0.1:{}/kojifiles", self.port)
+    }
+
+    /// Where Greenwave is.
+    pub fn greenwave_url(&self) -> String {
+        format!("http://127.0.0.1:{}/greenwave", self.port)
+    }
+
+    /// All requests so far.
+    pub fn requests(&self) -> Vec<Recorded> {
+        self.shared.lock().recorded.clone()
+    }
+
+    /// All calls of a method so far, in order.
+    pub fn calls(&self, method: &str) -> Vec<Vec<xmlrpc::Value>> {
+        let calls = self.requests().into_iter().flat_map(|request| request.calls);
+        calls.filter(|(name, _)| name == method).map(|(_, params)| params).collect()
+    }
+
+    /// Forgets the requests so far.
+    pub fn forget_requests(&self) {
+        self.shared.change(|state| state.recorded.clear());
+    }
+
+    /// Changes anything that has no call of its own.
+    pub fn change<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {
+        self.shared.change(change)
+    }
+
+    pub fn add_target(&self, name: &str, build_tag: &str, dest_tag: &str) {
+        self.shared.change(|state| state.add_target(name, build_tag, dest_tag));
+    }
+
+    pub fn add_package(&self, tag: &str, name: &str, blocked: bool) {
+        self.shared.change(|state| state.add_package(tag, name, blocked));
+    }
+
+    /// Adds a build in one of Koji's `BUILD_STATES` and gives its id.
+    pub fn add_build(&self, nvr: &str, build_state: i64) -> i64 {
+        self.shared.change(|state| state.add_build(nvr, build_state, None))
+    }
+
+    /// No longer offers a method, as a hub without the container plug-in.
+    pub fn hide_method(&self, method: &str) {
+        self.shared.change(|state| state.hidden_methods.insert(method.to_owned()));
+    }
+
+    /// Adds a task of `owner` (1 is packager) without a call.
+    pub fn add_task(&self, method: &str, owner: i64, request: Vec<xmlrpc::Value>) -> TaskHandle {
+        self.task(self.shared.change(|state| state.new_task(method, owner, request).id))
+    }
+
+    /// All tasks, by id.
+    pub fn tasks(&self) -> Vec<Task> {
+        self.shared.lock().tasks.values().cloned().collect()
+    }
+
+    /// The builder's side of a task.
+    pub fn task(&self, id: i64) -> TaskHandle {
+        TaskHandle { shared: Arc::clone(&self.shared), id }
+    }
+
+    /// Waits for a container build that is free, and gives its id; panics when that takes longer.
+    pub fn wait_for_task(&self, timeout: Duration) -> i64 {
+        self.shared.wait(timeout, "a free buildContainer task", |state| {
+            let free = |task: &&Task| task.method == "buildContainer" && task.state == TaskState::Free;
+            state.tasks.values().find(free).map(|task| task.id)
+        })
+    }
+
+    /// Waits until so many requests held a call of `method`; panics when that takes longer.
+    pub fn wait_for_calls(&self, method: &str, times: usize, timeout: Duration) {
+        self.shared.wait(timeout, &format!("{times} calls of {method}"), |state| {
+            (state.recorded.iter().filter(|request| request.has(method)).count() >= times).then_some(())
+        });
+    }
+
+    /// Lets a builder take all container builds from now on.
+    pub fn script(&self, script: Script) {
+        let shared = Arc::clone(&self.shared);
+        thread::spawn(move || builder::run_script(&shared, &script));
+    }
+
+    /// Lets the next `times` requests that match fail: by a method, the beginning of a path (`/kojifiles`), or `*`.
+    pub fn inject(&self, matching: &str, fault: Fault, times: usize) {
+        let injection = Injection { matching: matching.to_owned(), fault, times };
+        self.shared.change(|state| state.injections.push(injection));
+    }
+
+    /// Lets all sessions expire (1007); logins with `renew` mend them.
+    pub fn expire_sessions(&self) {
+        self.shared.change(|state| state.sessions.values_mut().for_each(|session| session.expired = true));
+    }
+
+    /// Forgets all sessions (1002).
+    pub fn forget_sessions(&self) {
+        self.shared.change(|state| state.sessions.clear());
+    }
+
+    /// Whether files below `topurl` are there.
+    pub fn serve_files(&self, served: bool) {
+        self.shared.change(|state| state.serve_files = served);
+    }
+
+    /// What Greenwave answers from now on: a status and a JSON body.
+    pub fn greenwave_answers(&self, status: u16, body: &str) {
+        self.shared.change(|state| state.greenwave = (status, body.to_owned()));
+    }
+
+    /// What Greenwave was sent.
+    pub fn greenwave_bodies(&self) -> Vec<Bytes> {
+        self.shared.lock().greenwave_bodies.clone()
+    }
+}
+
+impl Drop for Hub {
+    fn drop(&mut self) {
+        self.shared.stopped.store(true, Ordering::SeqCst);
+        self.shared.changed.notify_all();
+        if let Some(stop) = self.stop.take() {
+            let _ = stop.send(());
+        }
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}

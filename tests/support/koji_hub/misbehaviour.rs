@@ -1,0 +1,51 @@
+//! How the hub can be made to fail.
+
+use std::time::Duration;
+
+use super::state::State;
+use super::xmlrpc::Call;
+
+/// What goes wrong with a request.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Fault {
+    /// Another HTTP status, with this body; nothing is executed.
+    Status(u16, &'static str),
+    /// Success, and a proxy's page instead of an answer; nothing is executed.
+    Html200,
+    /// The connection is closed; nothing is executed.
+    Reset,
+    /// The call is executed, and the connection closed without an answer.
+    LoseAnswer,
+    /// The call is executed, and half of the answer comes.
+    CutBody,
+    /// Everything goes well, later.
+    Delay(Duration),
+    /// Fault 1014 `database outage`; nothing is executed.
+    Offline,
+}
+
+/// A fault that is in store.
+#[derive(Debug, Clone)]
+pub struct Injection {
+    /// A method, the beginning of a path (`/kojifiles`), or `*`.
+    pub matching: String,
+    pub fault: Fault,
+    pub times: usize,
+}
+
+impl State {
+    /// Takes the next fault for a request out of the store.
+    pub fn next_fault(&mut self, path: &str, top: Option<&str>, calls: &[Call]) -> Option<Fault> {
+        let hit = |injection: &&mut Injection| {
+            let wanted = injection.matching.as_str();
+            injection.times > 0
+                && (wanted == "*"
+                    || top == Some(wanted)
+                    || (wanted.starts_with('/') && path.starts_with(wanted))
+                    || calls.iter().any(|(method, _)| method == wanted))
+        };
+        let injection = self.injections.iter_mut().find(hit)?;
+        injection.times -= 1;
+        Some(injection.fault.clone())
+    }
+}

@@ -1,0 +1,196 @@
+//! HTTP: takes requests apart, lets the state answer them, and misbehaves where that is wanted.
+
+use std::io;
+use std::net::{Ipv4Addr, TcpListener as StdListener};
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::{Body, to_bytes};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, Method, Request, Response, StatusCode, header};
+use bytes::Bytes;
+use futures_util::{StreamExt as _, stream};
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use tokio::net::TcpListener;
+use tokio::task::JoinSet;
+use tokio_rustls::TlsAcceptor;
+
+use super::misbehaviour::Fault;
+use super::sessions::{Claim, WebUser};
+use super::state::calls_within;
+use super::xmlrpc::{Call, HubFault, Value, parse_call, write_response};
+use super::{Recorded, Shared, files, tls};
+
+/// Longer requests are refused, as by a hub with Koji's default `MaxRequestLength`.
+const LONGEST_REQUEST: usize = 4 * 1024 * 1024;
+
+/// Binds a port of the loopback; 0 for any.
+pub fn bind(port: u16) -> StdListener {
+    let listener = StdListener::bind((Ipv4Addr::LOCALHOST, port)).expect("a port of the loopback");
+    listener.set_nonblocking(true).expect("a socket that does not block");
+    listener
+}
+
+/// Serves a port until the task is aborted, which also ends the connections.
+pub async fn serve(shared: Arc<Shared>, listener: StdListener, acceptor: Option<TlsAcceptor>) {
+    let listener = TcpListener::from_std(listener).expect("a listener");
+    let mut connections = JoinSet::new();
+    while let Ok((stream, _)) = listener.accept().await {
+        // Whole answers in few packets, without waiting for the client to acknowledge.
+        let _ = stream.set_nodelay(true);
+        let (shared, acceptor) = (Arc::clone(&shared), acceptor.clone());
+        connections.spawn(async move {
+            match acceptor {
+                None => connection(shared, TokioIo::new(stream), None).await,
+                Some(acceptor) => {
+                    if let Ok(stream) = acceptor.accept(stream).await {
+                        let user = tls::client_name(&stream);
+                        let user = user.map(|name| WebUser { name, authtype: 2 });
+                        connection(shared, TokioIo::new(stream), user).await;
+                    }
+                }
+            }
+        });
+        while connections.try_join_next().is_some() {}
+    }
+}
+
+async fn connection<S>(shared: Arc<Shared>, stream: TokioIo<S>, user: Option<WebUser>)
+where
+    S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send + 'static,
+{
+    let service = service_fn(|request| answer(Arc::clone(&shared), request, user.clone()));
+    // An error is the connection's end, wanted (`Fault::Reset`) or the client's doing.
+    let _ = http1::Builder::new().serve_connection(stream, service).await;
+}
+
+/// Answers a request; an error closes the connection without an answer.
+async fn answer(
+    shared: Arc<Shared>,
+    request: Request<Incoming>,
+    tls_user: Option<WebUser>,
+) -> Result<Response<Body>, io::Error> {
+    let (parts, body) = request.into_parts();
+    let Ok(body) = to_bytes(Body::new(body), LONGEST_REQUEST).await else {
+        return Ok(plain(StatusCode::BAD_REQUEST, "Invalid request: Request too long"));
+    };
+    let call = is_hub(parts.uri.path()).then(|| parse_call(&body));
+    let known = call.as_ref().and_then(|call| call.as_ref().ok());
+    let calls = known.map(calls_within).unwrap_or_default();
+    let fault = shared.change(|state| {
+        state.recorded.push(Recorded::new(&parts, calls.clone()));
+        state.next_fault(parts.uri.path(), known.map(|(method, _)| method.as_str()), &calls)
+    });
+    match fault {
+        Some(Fault::Reset) => return Err(closed()),
+        Some(Fault::Status(status, page)) => return Ok(html(status, page)),
+        Some(Fault::Html200) => return Ok(html(200, PROXY_PAGE)),
+        Some(Fault::Offline) => return Ok(xml(&Err(HubFault::new(1014, "database outage")))),
+        Some(Fault::Delay(delay)) => tokio::time::sleep(delay).await,
+        Some(Fault::LoseAnswer | Fault::CutBody) | None => {}
+    }
+    let response = match call {
+        Some(Ok(call)) if parts.method == Method::POST => hub(&shared, &parts, &call, tls_user),
+        Some(Err(problem)) if parts.method == Method::POST => {
+            plain(StatusCode::BAD_REQUEST, &format!("Invalid request: {problem}"))
+        }
+        Some(_) => plain(StatusCode::METHOD_NOT_ALLOWED, "This is an XML-RPC server. Only POST is accepted."),
+        None => others(&shared, &parts, body),
+    };
+    match fault {
+        Some(Fault::LoseAnswer) => Err(closed()),
+        Some(Fault::CutBody) => cut(response).await,
+        _ => Ok(response),
+    }
+}
+
+fn is_hub(path: &str) -> bool {
+    matches!(path, "/kojihub" | "/kojihub/" | "/kojihub/ssllogin")
+}
+
+fn hub(shared: &Shared, parts: &Parts, call: &Call, tls_user: Option<WebUser>) -> Response<Body> {
+    let claim = claim(parts);
+    let answer = shared.change(|state| {
+        let trusted = header_text(&parts.headers, "x-remote-user").filter(|_| state.options.trust_user_header);
+        let user = tls_user.or(trusted.map(|name| WebUser { name: name.to_owned(), authtype: 3 }));
+        let caller = state.identify(&claim, user, &call.0)?;
+        state.run(&caller, call)
+    });
+    xml(&answer)
+}
+
+/// What is not the hub's: files, and Greenwave.
+fn others(shared: &Shared, parts: &Parts, body: Bytes) -> Response<Body> {
+    let path = parts.uri.path();
+    if path == "/greenwave/api/v1.0/validate-gating-yaml" && parts.method == Method::POST {
+        let (status, text) = shared.change(|state| {
+            state.greenwave_bodies.push(body);
+            state.greenwave.clone()
+        });
+        let response = Response::builder().status(status).header(header::CONTENT_TYPE, "application/json");
+        return response.body(Body::from(text)).expect("a response");
+    }
+    let file = shared.lock().file(path);
+    files::serve(file, &parts.headers)
+}
+
+fn claim(parts: &Parts) -> Claim {
+    let header = |name: &str| header_text(&parts.headers, name).map(str::to_owned);
+    let query: Vec<(String, String)> = parts
+        .uri
+        .query()
+        .map(|query| url::form_urlencoded::parse(query.as_bytes()).into_owned().collect())
+        .unwrap_or_default();
+    let in_query = |name: &str| query.iter().find(|(key, _)| key == name).map(|(_, value)| value.clone());
+    let number = |text: Option<String>| text.and_then(|text| text.parse().ok());
+    Claim {
+        id: number(header("koji-session-id").or(in_query("session-id"))),
+        key: header("koji-session-key").or(in_query("session-key")).unwrap_or_default(),
+        session_callnum: number(header("koji-session-callnum")),
+        callnum: number(header("koji-callnum").or(in_query("callnum"))),
+    }
+}
+
+fn header_text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+    headers.get(name).and_then(|value| value.to_str().ok())
+}
+
+const PROXY_PAGE: &str = "<html><head><title>Sign in</title></head><body>Please sign in to the network.</body></html>";
+
+fn xml(answer: &Result<Value, HubFault>) -> Response<Body> {
+    let response = Response::builder().header(header::CONTENT_TYPE, "text/xml").header("Koji-Version", "1.35.3");
+    response.body(Body::from(write_response(answer))).expect("a response")
+}
+
+fn html(status: u16, page: &'static str) -> Response<Body> {
+    let response = Response::builder().status(status).header(header::CONTENT_TYPE, "text/html");
+    response.body(Body::from(page)).expect("a response")
+}
+
+/// A short text.
+pub fn plain(status: StatusCode, text: &str) -> Response<Body> {
+    let response = Response::builder().status(status).header(header::CONTENT_TYPE, "text/plain");
+    response.body(Body::from(text.to_owned())).expect("a response")
+}
+
+/// Announces the whole body, and ends the connection in its middle.
+async fn cut(response: Response<Body>) -> Result<Response<Body>, io::Error> {
+    let (mut parts, body) = response.into_parts();
+    let bytes = to_bytes(body, usize::MAX).await.map_err(io::Error::other)?;
+    parts.headers.insert(header::CONTENT_LENGTH, bytes.len().into());
+    let half = bytes.slice(..bytes.len() / 2);
+    // An error at once would take the head of the answer with it.
+    let end = stream::once(async {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        Err(closed())
+    });
+    let body = Body::from_stream(stream::once(async { Ok(half) }).chain(end));
+    Ok(Response::from_parts(parts, body))
+}
+
+fn closed() -> io::Error {
+    io::Error::new(io::ErrorKind::ConnectionAborted, "closed on purpose")
+}
