@@ -110,8 +110,7 @@ fn log_to_stderr(cli: &Cli) {
 
 /// The first signal raises the interrupt; the second ends the process at once.
 async fn watch_signals(sender: InterruptSender) {
-    let (Ok(mut interrupts), Ok(mut terminations)) =
-        (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
+    let (Ok(mut interrupts), Ok(mut terminations)) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
     else {
         return;
     };

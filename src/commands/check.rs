@@ -19,7 +19,8 @@ pub async fn run(context: &Context, arguments: &CheckArgs) -> Result<ExitCode> {
     let config = context.rpkg_config()?;
     let checkout = context.checkout()?;
     let options = build::container_options(&arguments.container);
-    let request = build::planned(context, &arguments.container.build, &config, &checkout, Artifact::Container, options)?;
+    let request =
+        build::planned(context, &arguments.container.build, &config, &checkout, Artifact::Container, options)?;
     let mut report = check::check_files(&checkout.root, &request);
     if !arguments.offline {
         let profile = context.koji_profile(&config)?;

@@ -4,8 +4,8 @@ use crate::cli::ConfigShowArgs;
 use crate::config::show::{ValueInForce, values_in_force};
 use crate::error::{Error, ErrorKind, Result};
 use crate::exit_code::ExitCode;
-use crate::report::text::{self, ConfigLine};
 use crate::report::Format;
+use crate::report::text::{self, ConfigLine};
 
 use super::Context;
 

@@ -36,12 +36,7 @@ impl KojiBuild<'_> {
     ///
     /// # Errors
     /// When the hub cannot be asked.
-    pub async fn ask(
-        &self,
-        session: &mut Session,
-        request: &BuildRequest,
-        files: &FileReport,
-    ) -> Result<Answers> {
+    pub async fn ask(&self, session: &mut Session, request: &BuildRequest, files: &FileReport) -> Result<Answers> {
         let questions = check::questions(request, files);
         Ok(questions::ask(session, &questions, &self.environment.targets()).await?)
     }
@@ -51,7 +46,8 @@ impl KojiBuild<'_> {
     /// # Errors
     /// When the hub refuses, or it is not known whether it took the build.
     pub async fn submit(&self, session: &mut Session, request: &BuildRequest, baseline: Baseline) -> Result<i64> {
-        let task = submit::submit(session, request, baseline).await.map_err(|error| self.not_submitted(error, request))?;
+        let task =
+            submit::submit(session, request, baseline).await.map_err(|error| self.not_submitted(error, request))?;
         let url = koji_hub::links(self.profile).task(task);
         self.remember(session.events(), request, task, url.clone()).await;
         session.events().send(BuildEvent::Submitted { builder: BuilderKind::Koji, id: TaskId::from(task), url }).await;

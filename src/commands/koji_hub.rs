@@ -133,16 +133,21 @@ impl From<SessionError> for Error {
             SessionError::Client(_) => (ErrorKind::Config, Some("see `config show` for where the path comes from")),
             SessionError::Unreachable { .. } => (
                 ErrorKind::Network,
-                Some("check the network (VPN?) and `server` in the Koji profile; `config show` tells where it comes from"),
+                Some(
+                    "check the network (VPN?) and `server` in the Koji profile; `config show` tells where it comes from",
+                ),
             ),
             SessionError::Certificate { .. } => (
                 ErrorKind::Network,
-                Some("check `serverca` and `cert` in the Koji profile; a stale ~/.koji/serverca.crt is used when it exists"),
+                Some(
+                    "check `serverca` and `cert` in the Koji profile; a stale ~/.koji/serverca.crt is used when it exists",
+                ),
             ),
             SessionError::Status { .. } => (ErrorKind::Network, None),
-            SessionError::NotXmlRpc { .. } => {
-                (ErrorKind::Network, Some("is `server` in the Koji profile the hub's address? A proxy may be in between"))
-            }
+            SessionError::NotXmlRpc { .. } => (
+                ErrorKind::Network,
+                Some("is `server` in the Koji profile the hub's address? A proxy may be in between"),
+            ),
             SessionError::Unexpected { .. } | SessionError::Fault { .. } => (ErrorKind::Server, None),
             SessionError::Login { .. } => (ErrorKind::Authentication, None),
             SessionError::Negotiate { source, .. } => (ErrorKind::Authentication, Some(negotiate_hint(source))),

@@ -103,7 +103,8 @@ impl Context {
         if let Some(path) = &self.globals.path {
             return Ok(path.clone());
         }
-        std::env::current_dir().map_err(|source| Error::new(ErrorKind::Io, NoFolder(source)).hint("go to another folder"))
+        std::env::current_dir()
+            .map_err(|source| Error::new(ErrorKind::Io, NoFolder(source)).hint("go to another folder"))
     }
 
     /// The tool's configuration, its warnings told.

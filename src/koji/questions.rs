@@ -108,10 +108,8 @@ pub async fn ask(session: &mut Session, questions: &Questions, cache: &TargetCac
 }
 
 fn about_tags(tags: &TargetTags, questions: &Questions) -> Vec<Call> {
-    let mut calls = vec![
-        Call::new("getTag").arg(tags.build_tag.as_str()),
-        Call::new("getTag").arg(tags.dest_tag.as_str()),
-    ];
+    let mut calls =
+        vec![Call::new("getTag").arg(tags.build_tag.as_str()), Call::new("getTag").arg(tags.dest_tag.as_str())];
     let config = |package: &String| Call::new("getPackageConfig").arg(tags.dest_tag.as_str()).arg(package.as_str());
     calls.extend(questions.package.as_ref().map(config));
     calls

@@ -134,9 +134,5 @@ fn style(template: &str, utf8: bool) -> ProgressStyle {
 /// `12:41`, `1:02:03`.
 fn clock(elapsed: Duration) -> String {
     let seconds = elapsed.as_secs();
-    if seconds < 3600 {
-        format!("{:02}:{:02}", seconds / 60, seconds % 60)
-    } else {
-        summary::duration(elapsed)
-    }
+    if seconds < 3600 { format!("{:02}:{:02}", seconds / 60, seconds % 60) } else { summary::duration(elapsed) }
 }

@@ -31,7 +31,6 @@ impl<Out: Write> JsonLines<Out> {
         out.flush()?;
         Ok(JsonLines { out })
     }
-
 }
 
 impl<Out: Write> Screen for JsonLines<Out> {
@@ -62,10 +61,9 @@ fn fields(event: &BuildEvent) -> (&'static str, Map<String, Value>) {
             "task_opened",
             json!({"task": task, "parent": parent, "label": label, "arch": arch, "state": state, "host": host}),
         ),
-        BuildEvent::TaskStateChanged { task, from, to, host, reason } => (
-            "task_state_changed",
-            json!({"task": task, "from": from, "to": to, "host": host, "reason": reason}),
-        ),
+        BuildEvent::TaskStateChanged { task, from, to, host, reason } => {
+            ("task_state_changed", json!({"task": task, "from": from, "to": to, "host": host, "reason": reason}))
+        }
         BuildEvent::LogOpened { log, arch } => ("log_opened", of_log(log, json!({"arch": arch}))),
         BuildEvent::LogAppended { log, offset, bytes } => {
             let content = match std::str::from_utf8(bytes) {

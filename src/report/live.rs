@@ -87,9 +87,8 @@ impl<Out: Write, Err: Write> Live<Out, Err> {
             BuildEvent::LogOpened { log, arch } => self.logs.opened(log, arch.as_deref()),
             BuildEvent::LogAppended { log, bytes, .. } => {
                 self.logs.append(log, bytes, &self.mode, &mut self.waiting);
-                let wait = self.bars.is_some()
-                    && self.waiting.len() < BETWEEN_BARS
-                    && self.last_write.elapsed() < BAR_PERIOD;
+                let wait =
+                    self.bars.is_some() && self.waiting.len() < BETWEEN_BARS && self.last_write.elapsed() < BAR_PERIOD;
                 if !wait {
                     self.write_waiting()?;
                 }

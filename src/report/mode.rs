@@ -126,7 +126,13 @@ mod tests {
             ("NO_COLOR", Surroundings { no_color: true, ..TERMINAL }, Color::Auto, false, true),
             ("CI", Surroundings { plain: true, ..TERMINAL }, Color::Auto, false, false),
             ("forced in a pipe", Surroundings { force_color: true, ..PIPE }, Color::Auto, true, false),
-            ("NO_COLOR wins over force", Surroundings { no_color: true, force_color: true, ..PIPE }, Color::Auto, false, false),
+            (
+                "NO_COLOR wins over force",
+                Surroundings { no_color: true, force_color: true, ..PIPE },
+                Color::Auto,
+                false,
+                false,
+            ),
             ("--color=always in a pipe", PIPE, Color::Always, true, false),
             ("--color=never", TERMINAL, Color::Never, false, true),
         ];

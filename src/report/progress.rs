@@ -190,9 +190,7 @@ impl BuildProgress {
                 self.logs.insert(Arc::clone(log), row);
                 true
             }
-            BuildEvent::LogAppended { log, bytes, .. } => {
-                self.logs.get_mut(log).is_some_and(|row| row.append(bytes))
-            }
+            BuildEvent::LogAppended { log, bytes, .. } => self.logs.get_mut(log).is_some_and(|row| row.append(bytes)),
             BuildEvent::LogRestarted { log, .. } => self.logs.get_mut(log).is_some_and(|row| {
                 *row = Row { label: std::mem::take(&mut row.label), ..Row::default() };
                 true

@@ -153,7 +153,11 @@ mod tests {
             reason: "Image build failed.\x1b[2J".into(),
             code: Some(2001),
             task: None,
-            log: Some(FailureLog { log, tail: vec!["Error: \x1b[31mno".into()], url: Some("https://k/x86_64.log".into()) }),
+            log: Some(FailureLog {
+                log,
+                tail: vec!["Error: \x1b[31mno".into()],
+                url: Some("https://k/x86_64.log".into()),
+            }),
         };
         let outcome = BuildOutcome { failure: Some(failure), ..outcome(Outcome::Failed) };
         assert_eq!(

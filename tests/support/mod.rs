@@ -5,3 +5,4 @@ pub mod kerberos;
 pub mod koji_hub;
 pub mod peers;
 pub mod sandbox;
+pub mod world;

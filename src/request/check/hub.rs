@@ -26,7 +26,8 @@ pub fn check_hub(answers: &Answers, request: &BuildRequest, files: &FileReport) 
         findings.push(Finding::error("build-tag-without-arches", message));
     }
     for arch in request.options.arches.iter().filter(|arch| !build_arches.contains(arch)) {
-        let message = format!("{arch} is not among the architectures of {}: {}", target.build_tag, build_arches.join(" "));
+        let message =
+            format!("{arch} is not among the architectures of {}: {}", target.build_tag, build_arches.join(" "));
         findings.push(Finding::warning("arch-not-in-build-tag", message));
     }
     if !request.options.scratch {

@@ -9,7 +9,8 @@ use crate::request::nvr::{self, BuildLabel};
 use crate::request::{Artifact, BuildRequest};
 
 /// Names that are easily typed instead of `Dockerfile`.
-const LOOK_ALIKES: [&str; 6] = ["dockerfile", "DockerFile", "DOCKERFILE", "Dockerfile.txt", "Dockefile", "containerfile"];
+const LOOK_ALIKES: [&str; 6] =
+    ["dockerfile", "DockerFile", "DOCKERFILE", "Dockerfile.txt", "Dockefile", "containerfile"];
 
 /// Checks the Dockerfile below `root`. A flatpak needs none: the builder makes it.
 pub fn check_dockerfile(root: &Path, request: &BuildRequest, report: &mut FileReport) {
@@ -35,7 +36,8 @@ pub fn check_dockerfile(root: &Path, request: &BuildRequest, report: &mut FileRe
 }
 
 fn missing(root: &Path) -> Finding {
-    let finding = Finding::error("no-dockerfile", format!("Dockerfile file missing: {}", root.join("Dockerfile").display()));
+    let finding =
+        Finding::error("no-dockerfile", format!("Dockerfile file missing: {}", root.join("Dockerfile").display()));
     let names = std::fs::read_dir(root).into_iter().flatten().flatten().map(|entry| entry.file_name());
     let similar = names.filter_map(|name| name.into_string().ok()).find(|name| LOOK_ALIKES.contains(&name.as_str()));
     match similar {
@@ -58,7 +60,9 @@ fn check_content(dockerfile: &Dockerfile, file: &str, request: &BuildRequest, re
     let [component, name, version, release] =
         [BuildLabel::Component, BuildLabel::Name, BuildLabel::Version, BuildLabel::Release].map(find);
     check_required(file, &[(BuildLabel::Component, component), (BuildLabel::Name, name)], version, report);
-    if let Some(name) = name.filter(|name| name.value.split('/').next().is_some_and(|first| first.contains('.')) && name.value.contains('/')) {
+    if let Some(name) = name.filter(|name| {
+        name.value.split('/').next().is_some_and(|first| first.contains('.')) && name.value.contains('/')
+    }) {
         let message = format!("initial image name component must not contain '.': {}", name.value);
         report.findings.push(Finding::error("name-with-registry", message).at(file, Some(name.line)));
     }
@@ -129,7 +133,10 @@ fn check_required(
         }
         Some(version) if version.value.is_empty() => {
             let message = "the version label is empty here; the builder takes it from the parent image's environment";
-            let finding = Finding { severity: super::super::findings::Severity::Note, ..Finding::warning("empty-version", message) };
+            let finding = Finding {
+                severity: super::super::findings::Severity::Note,
+                ..Finding::warning("empty-version", message)
+            };
             report.findings.push(finding.at(file, Some(version.line)));
         }
         Some(_) => {}
@@ -140,7 +147,8 @@ fn check_required(
 fn check_release(request: &BuildRequest, label: Option<(&str, &Label)>, report: &mut FileReport) {
     let finding = match (&request.options.release, label) {
         (Some(release), _) if request.options.isolated && !nvr::is_isolated_release(release) => {
-            let message = format!("For isolated builds, the release value must be in the format N.N or N.N.TEXT: {release}");
+            let message =
+                format!("For isolated builds, the release value must be in the format N.N or N.N.TEXT: {release}");
             Finding::error("isolated-release-format", message)
         }
         (Some(release), _) if !request.options.isolated && !nvr::is_release(release) => {
@@ -152,7 +160,9 @@ fn check_release(request: &BuildRequest, label: Option<(&str, &Label)>, report: 
         }
         _ => return,
     };
-    report.findings.push(finding.hint("digits first, then letters and digits, with single dots or underscores between"));
+    report
+        .findings
+        .push(finding.hint("digits first, then letters and digits, with single dots or underscores between"));
 }
 
 fn check_tag_length(file: &str, version: Option<&Label>, report: &mut FileReport) {

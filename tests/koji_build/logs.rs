@@ -1,0 +1,179 @@
+//! Logs: every byte once, however they grow, on one request a poll.
+
+use std::time::{Duration, Instant};
+
+use crate::support::koji_hub::TaskHandle;
+use crate::support::koji_hub::xmlrpc::Value;
+use crate::support::world::{PATIENCE, World};
+
+/// So many numbered lines of 100 bytes.
+fn numbered(lines: usize) -> Vec<u8> {
+    (0..lines).flat_map(|number| format!("{number:08} {:<90}\n", "x").into_bytes()).collect()
+}
+
+/// The numbers shown of a log, in order.
+fn numbers(stdout: &str) -> Vec<usize> {
+    let lines = stdout.lines().filter_map(|line| line.split_once(" | "));
+    lines.filter_map(|(_, text)| text.get(..8)?.parse().ok()).collect()
+}
+
+/// The size that a call of downloadTaskOutput asks for.
+fn asked_for(call: &[Value]) -> i64 {
+    let Some(Value::Struct(named)) = call.last() else { panic!("{call:?}") };
+    match named.iter().find(|(name, _)| name == "size") {
+        Some((_, Value::Int(size))) => *size,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn finished_task(world: &World, log: &[u8]) -> TaskHandle {
+    assert_eq!(world.run(&["--nowait"]).status, Some(0));
+    let task = world.hub.task(world.hub.tasks()[0].id);
+    task.open("builder1");
+    task.append("x86_64.log", log);
+    task.close_ok();
+    task
+}
+
+#[test]
+fn a_long_log_is_read_as_a_file_where_there_is_one_and_by_calls_where_not() {
+    for (served, calls) in [(true, false), (false, true)] {
+        let world = World::new();
+        let _clone = world.clone();
+        let _task = finished_task(&world, &numbered(50_000));
+        world.hub.serve_files(served);
+        world.hub.forget_requests();
+        let run = world.run(&["watch"]);
+        assert_eq!(run.status, Some(0), "{}", run.stderr);
+        assert_eq!(numbers(&run.stdout), (0..50_000).collect::<Vec<_>>(), "served: {served}");
+        let asked: i64 = world.hub.calls("downloadTaskOutput").iter().map(|call| asked_for(call)).sum();
+        assert_eq!(asked > 4_000_000, calls, "{asked} bytes were asked for by calls");
+    }
+}
+
+#[test]
+fn a_file_that_is_cut_or_answers_nonsense_loses_nothing() {
+    use crate::support::koji_hub::Fault;
+    for fault in [Fault::CutBody, Fault::Reset, Fault::Html200, Fault::Status(500, "no")] {
+        let world = World::new();
+        let _clone = world.clone();
+        let _task = finished_task(&world, &numbered(20_000));
+        world.hub.inject("/kojifiles", fault.clone(), 1);
+        let run = world.run(&["watch"]);
+        assert_eq!(run.status, Some(0), "{fault:?} {}", run.stderr);
+        assert_eq!(numbers(&run.stdout), (0..20_000).collect::<Vec<_>>(), "{fault:?}");
+    }
+}
+
+#[test]
+fn one_request_a_poll_whatever_the_number_of_logs() {
+    let world = World::new();
+    let _clone = world.clone();
+    let mut running = world.start(&[]);
+    let task = world.hub.task(world.hub.wait_for_task(PATIENCE));
+    task.open("builder1");
+    let logs: Vec<String> = ["x86_64", "aarch64", "ppc64le"]
+        .iter()
+        .flat_map(|arch| (0..5).map(move |number| format!("{arch}-{number}.log")))
+        .collect();
+    logs.iter().for_each(|log| task.append(log, "begin\n"));
+    running.read_until("ppc64le-4");
+    world.hub.forget_requests();
+    let start = Instant::now();
+    for round in 0..4 {
+        logs.iter().for_each(|log| task.append(log, format!("round {round}\n")));
+        std::thread::sleep(Duration::from_secs(1));
+    }
+    let (requests, seconds) = (world.hub.requests().len(), start.elapsed().as_secs_f64());
+    task.close_ok();
+    let run = running.finish();
+    assert_eq!(run.status, Some(0), "{run}");
+    for round in 0..4 {
+        assert_eq!(run.stdout.matches(&format!("| round {round}\n")).count(), logs.len(), "{run}");
+    }
+    // Polls are a second apart here; a poll that sees unread bytes is followed by one at once.
+    assert!((requests as f64) <= 2.0 * seconds + 2.0, "{requests} requests in {seconds} s for {} logs", logs.len());
+}
+
+#[test]
+fn a_line_is_shown_at_the_next_poll() {
+    let world = World::new();
+    let _clone = world.clone();
+    let mut running = world.start(&[]);
+    let task = world.hub.task(world.hub.wait_for_task(PATIENCE));
+    task.open("builder1");
+    task.append("x86_64.log", "one\n");
+    running.read_until("one");
+    for number in 0..3 {
+        let line = format!("line {number}");
+        let start = Instant::now();
+        task.append("x86_64.log", format!("{line}\n"));
+        running.read_until(&line);
+        assert!(start.elapsed() < Duration::from_millis(1900), "{:?} with polls a second apart", start.elapsed());
+    }
+    task.close_ok();
+    assert_eq!(running.finish().status, Some(0));
+}
+
+#[test]
+fn a_log_that_is_started_anew_is_told_and_read_again() {
+    let world = World::new();
+    let _clone = world.clone();
+    let mut running = world.start(&[]);
+    let task = world.hub.task(world.hub.wait_for_task(PATIENCE));
+    task.open("builder1");
+    task.append("x86_64.log", "of the first builder\n");
+    running.read_until("of the first builder");
+    task.free();
+    running.read_until("-> free");
+    task.restart();
+    task.open("builder1");
+    task.append("x86_64.log", "second\n");
+    running.read_until("second");
+    task.close_ok();
+    let run = running.finish();
+    assert_eq!(run.status, Some(0), "{run}");
+    assert!(run.stderr.contains("x86_64.log was started anew"), "{run}");
+}
+
+#[test]
+fn logs_of_other_volumes_and_of_children_are_read_too() {
+    let world = World::new();
+    let _clone = world.clone();
+    let mut running = world.start(&[]);
+    let task = world.hub.task(world.hub.wait_for_task(PATIENCE));
+    task.open("builder1");
+    task.append_on("vol2", "x86_64.log", "on another volume\n");
+    let child = task.add_child("createContainer", "aarch64");
+    child.open("builder1");
+    child.append("build.log", "of a child\n");
+    running.read_until("of a child");
+    child.close_ok();
+    task.close_ok();
+    let run = running.finish();
+    assert_eq!(run.status, Some(0), "{run}");
+    assert!(
+        run.stdout.contains(&format!("  {} createContainer (aarch64): open (builder1) -> closed", child.id)),
+        "{run}"
+    );
+}
+
+#[test]
+fn filters_leave_other_logs_out() {
+    let world = World::new();
+    let _clone = world.clone();
+    let task = finished_task(&world, b"of x86_64\n");
+    task.append("aarch64.log", "of aarch64\n");
+    task.append("osbs-build.log", "of the builder\n");
+    let cases: [(&[&str], [bool; 3]); 4] = [
+        (&[], [true, true, true]),
+        (&["--log", "x86_64"], [true, false, false]),
+        (&["--arch", "aarch64"], [false, true, false]),
+        (&["--no-logs"], [false, false, false]),
+    ];
+    for (filter, expected) in cases {
+        let run = world.run(&[&["watch"], filter].concat());
+        let shown = ["of x86_64", "of aarch64", "of the builder"].map(|line| run.stdout.contains(line));
+        assert_eq!((run.status, shown), (Some(0), expected), "{filter:?}: {run}");
+    }
+}

@@ -1,0 +1,149 @@
+//! What is refused before anything is submitted.
+
+use serde_json::Value as Json;
+
+use crate::support::world::World;
+
+/// What keeps the hub from taking a build: what is done to the hub, the arguments, the finding's id, the beginning of its text.
+type Case = (&'static str, fn(&World), &'static [&'static str], &'static str, &'static str);
+
+const CASES: &[Case] = &[
+    ("no such target", |_| {}, &["--target", "nope"], "unknown-target", "Unknown build target: nope"),
+    (
+        "locked destination",
+        |world| world.hub.add_target("locked", "f40-container-build", "f42-locked"),
+        &["--target", "locked"],
+        "locked-tag",
+        "the destination tag f42-locked is locked",
+    ),
+    (
+        "no such destination",
+        |world| {
+            world.hub.add_target("half", "f40-container-build", "no-such-tag");
+            world.hub.change(|state| state.tags.retain(|tag| tag.name != "no-such-tag"));
+        },
+        &["--target", "half"],
+        "unknown-dest-tag",
+        "Unknown destination tag: no-such-tag",
+    ),
+    (
+        "blocked package",
+        |world| world.hub.add_package("f40-container-candidate", "foo-container", true),
+        &[],
+        "package-blocked",
+        "package (container) foo-container is blocked",
+    ),
+    (
+        "build exists",
+        |world| {
+            world.hub.add_build("foo-container-1.0-7", 1);
+        },
+        &["--build-release", "7"],
+        "nvr-exists",
+        "Build for foo-container-1.0-7 already exists",
+    ),
+    (
+        "no plug-in",
+        |world| world.hub.hide_method("buildContainer"),
+        &[],
+        "no-container-plugin",
+        "the hub does not offer buildContainer",
+    ),
+];
+
+#[test]
+fn what_the_hub_would_refuse_is_not_submitted() {
+    for (what, prepare, arguments, id, text) in CASES {
+        let world = World::new();
+        let _clone = world.clone();
+        prepare(&world);
+        let run = world.run(&[&["--nowait"], *arguments].concat());
+        assert_eq!(run.status, Some(4), "{what}: {run}");
+        assert!(
+            run.stderr.contains(&format!("error: {text}")) && run.stderr.contains(&format!("[{id}]")),
+            "{what}: {run}"
+        );
+        assert_eq!(world.hub.calls("buildContainer").len(), 0, "{what}");
+        assert_eq!(run.stdout, "", "{what}");
+
+        let check = world.run(&[&["check", "--output", "json"], *arguments].concat());
+        assert_eq!(check.status, Some(4), "{what}: {check}");
+        let report: Json = serde_json::from_str(check.stdout.lines().last().unwrap()).unwrap();
+        let found = report["findings"].as_array().unwrap().iter().any(|finding| finding["id"] == **id);
+        assert!(found, "{what}: {report}");
+        assert_eq!(report["labels"]["name"], "foo", "{what}");
+    }
+}
+
+#[test]
+fn force_submits_all_the_same_and_scratch_needs_less() {
+    let world = World::new();
+    let _clone = world.clone();
+    world.hub.add_package("f40-container-candidate", "foo-container", true);
+    let forced = world.run(&["--nowait", "--force"]);
+    assert_eq!(forced.status, Some(0), "{forced}");
+    assert!(forced.stderr.contains("[package-blocked]"), "{forced}");
+    let scratch = world.run(&["--nowait", "--scratch"]);
+    assert_eq!(scratch.status, Some(0), "{scratch}");
+    assert!(!scratch.stderr.contains("[package-blocked]"), "{scratch}");
+    assert_eq!(world.hub.tasks().len(), 2);
+}
+
+#[test]
+fn nothing_is_asked_of_the_hub_when_the_checkout_is_not_fit() {
+    let world = World::new();
+    let clone = world.clone();
+    clone.write("Dockerfile", "FROM fedora:40\nLABEL name=foo\n");
+    let dirty = world.run(&["--nowait"]);
+    assert_eq!(dirty.status, Some(1), "{dirty}");
+    assert!(dirty.stderr.contains("has uncommitted changes.  Use git status to see details"), "{dirty}");
+    clone.commit("Lose the labels");
+    let unpushed = world.run(&["--nowait"]);
+    assert_eq!(unpushed.status, Some(1), "{unpushed}");
+    assert!(unpushed.stderr.contains("There are unpushed changes in your repo"), "{unpushed}");
+    clone.push();
+    let labels = world.run(&["--nowait"]);
+    assert_eq!(labels.status, Some(4), "{labels}");
+    assert!(labels.stderr.contains("com.redhat.component (or BZComponent)"), "{labels}");
+    assert_eq!(world.hub.requests().len(), 0, "not even a login");
+}
+
+#[test]
+fn gating_yaml_is_validated_before_the_login() {
+    for (status, body, options, code, text) in [
+        (200, "{\"message\": \"fine\"}", &[][..], 0, "properly configured"),
+        (400, "{\"message\": \"bad rule\"}", &[], 4, "Error response from Greenwave: bad rule"),
+        (500, "oops", &[], 1, "for an unknown problem"),
+        (400, "{\"message\": \"bad rule\"}", &["--skip-remote-rules-validation"], 0, ""),
+        (400, "{\"message\": \"bad rule\"}", &["--scratch"], 0, ""),
+    ] {
+        let world = World::new();
+        let clone = world.clone();
+        clone.write("gating.yaml", "--- !Policy\n");
+        clone.commit("Gate");
+        clone.push();
+        world.sandbox.write_config("fedpkg", &format!("[fedpkg.greenwave]\nurl = {}\n", world.hub.greenwave_url()));
+        world.hub.greenwave_answers(status, body);
+        let run = world.run(&[&["--nowait"], options].concat());
+        assert_eq!(run.status, Some(code), "{status} {options:?}: {run}");
+        assert!(run.stderr.contains(text), "{status} {options:?}: {run}");
+        assert_eq!(world.hub.greenwave_bodies().len(), usize::from(options.is_empty()), "{status} {options:?}");
+        if code != 0 {
+            assert!(world.hub.calls("login").is_empty(), "{status}: no login");
+        }
+    }
+}
+
+#[test]
+fn builders_of_later_releases_say_so() {
+    let world = World::new();
+    let _clone = world.clone();
+    for builder in ["osbs", "local"] {
+        let run = world.run(&["--build-with", builder]);
+        assert_eq!(run.status, Some(2), "{run}");
+        assert!(run.stderr.contains(&format!("--build-with {builder} is not in this build yet")), "{run}");
+    }
+    let run = world.run(&["--skip-build"]);
+    assert_eq!(run.status, Some(2), "{run}");
+    assert!(run.stderr.contains("today's builders fail such a build"), "{run}");
+}

@@ -1,0 +1,115 @@
+//! Hubs that go away, sessions that end, proxies that lie.
+
+use crate::support::koji_hub::{End, Fault};
+use crate::support::world::{PATIENCE, World};
+
+use super::quick_script;
+
+#[test]
+fn a_hub_that_restarts_is_waited_for_and_no_line_is_lost_or_doubled() {
+    let world = World::new();
+    let _clone = world.clone();
+    let mut running = world.start(&[]);
+    let task = world.hub.task(world.hub.wait_for_task(PATIENCE));
+    task.open("builder1");
+    task.append("x86_64.log", "before\n");
+    running.read_until("before");
+    world.hub.stop_listening();
+    std::thread::sleep(std::time::Duration::from_millis(2500));
+    task.append("x86_64.log", "meanwhile\n");
+    world.hub.listen_again();
+    task.append("x86_64.log", "after\n");
+    running.read_until("after");
+    task.close_ok();
+    let run = running.finish();
+    assert_eq!(run.status, Some(0), "{run}");
+    assert!(run.stderr.contains("trying again in"), "{run}");
+    assert!(run.stderr.contains("the server answers again"), "{run}");
+}
+
+#[test]
+fn errors_of_a_gateway_do_not_end_the_watching() {
+    for fault in [Fault::Status(503, "<html>busy"), Fault::Reset, Fault::CutBody, Fault::LoseAnswer] {
+        let world = World::new();
+        let _clone = world.clone();
+        world.hub.script(quick_script(End::Close));
+        world.hub.inject("getTaskDescendents", fault.clone(), 2);
+        let run = world.run(&[]);
+        assert_eq!(run.status, Some(0), "{fault:?}: {run}");
+        for arch in ["x86_64", "aarch64", "ppc64le"] {
+            let steps = run.stdout.lines().filter(|line| line.starts_with(arch) && line.contains("STEP")).count();
+            assert_eq!(steps, 3, "{fault:?}: {run}");
+        }
+    }
+}
+
+#[test]
+fn a_page_instead_of_an_answer_is_told_after_a_few_tries() {
+    let world = World::new();
+    let _clone = world.clone();
+    world.hub.inject("*", Fault::Html200, 100);
+    let run = world.run(&["--nowait"]);
+    assert_eq!(run.status, Some(6), "{run}");
+    assert!(run.stderr.contains("is not a Koji hub's"), "{run}");
+    assert!(world.hub.requests().len() <= 3, "{} tries", world.hub.requests().len());
+}
+
+#[test]
+fn an_ended_session_is_mended_before_the_submit() {
+    for forget in [false, true] {
+        let world = World::new();
+        let _clone = world.clone();
+        world.hub.inject("getBuildTarget", Fault::Delay(std::time::Duration::from_millis(600)), 1);
+        let running = world.start(&["--nowait"]);
+        world.hub.wait_for_calls("getBuildTarget", 1, PATIENCE);
+        if forget {
+            world.hub.forget_sessions()
+        } else {
+            world.hub.expire_sessions()
+        };
+        let run = running.finish();
+        assert_eq!(run.status, Some(0), "{run}");
+        assert_eq!(world.hub.tasks().len(), 1, "{run}");
+        assert!(run.stderr.contains("had ended and was renewed"), "{run}");
+    }
+}
+
+#[test]
+fn a_hub_that_is_offline_is_told_or_waited_for() {
+    let world = World::new();
+    let _clone = world.clone();
+    world.hub.inject("*", Fault::Offline, 1);
+    let run = world.run(&["--nowait"]);
+    assert_eq!((run.status, world.hub.tasks().len()), (Some(1), 0), "{run}");
+    assert!(run.stderr.contains("database outage"), "{run}");
+
+    let options = crate::support::koji_hub::HubOptions::default();
+    let world = World::with(options, "offline_retry = true\noffline_retry_interval = 1\n");
+    let _clone = world.clone();
+    world.hub.inject("getBuildTarget", Fault::Offline, 2);
+    let run = world.run(&["--nowait"]);
+    assert_eq!((run.status, world.hub.tasks().len()), (Some(0), 1), "{run}");
+}
+
+#[test]
+fn a_wrong_password_is_an_error_of_its_own() {
+    let mut world = World::new();
+    world.sandbox.set_variable("FEDPKG_CONTAINER_BUILD_PASSWORD", "wrong");
+    let _clone = world.clone();
+    let run = world.run(&["--nowait"]);
+    assert_eq!(run.status, Some(5), "{run}");
+    assert!(run.stderr.contains("Could not login to http://127.0.0.1:"), "{run}");
+    assert!(!run.stderr.contains("wrong"), "{run}");
+}
+
+#[test]
+fn a_hub_that_is_not_there_is_told_soon() {
+    let world = World::new();
+    let _clone = world.clone();
+    world.hub.stop_listening();
+    let start = std::time::Instant::now();
+    let run = world.run(&["--nowait"]);
+    assert_eq!(run.status, Some(6), "{run}");
+    assert!(run.stderr.contains("cannot reach the Koji hub") && run.stderr.contains("hint: "), "{run}");
+    assert!(start.elapsed() < std::time::Duration::from_secs(10));
+}

@@ -1,0 +1,139 @@
+//! A sandbox with a clone, a hub, and configuration that leads from one to the other: what tests of builds begin with.
+
+use std::io::Read as _;
+use std::os::unix::process::CommandExt as _;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use super::koji_hub::{Hub, HubOptions};
+use super::sandbox::{Finished, Repository, Sandbox};
+
+/// How long a test waits for anything.
+pub const PATIENCE: Duration = Duration::from_secs(30);
+/// The password of the hub's user `packager`.
+pub const PASSWORD: &str = "secret";
+
+/// A sandbox and a hub.
+pub struct World {
+    /// Folders, git, the program.
+    pub sandbox: Sandbox,
+    /// The hub that the program's configuration names.
+    pub hub: Hub,
+}
+
+impl World {
+    /// A hub as of today.
+    pub fn new() -> World {
+        World::with(HubOptions::default(), "")
+    }
+
+    /// A hub with `options`, and more lines for the Koji profile.
+    pub fn with(options: HubOptions, profile: &str) -> World {
+        let hub = Hub::start(options);
+        let mut sandbox = Sandbox::new();
+        sandbox.write(
+            "home/.koji/config",
+            &format!(
+                "[koji]\nserver = {}\nweburl = {}\ntopurl = {}\nauthtype = password\npoll_interval = 1\n\
+                 retry_interval = 1\n{profile}",
+                hub.url(),
+                hub.weburl(),
+                hub.topurl()
+            ),
+        );
+        sandbox.write_user_config("fedpkg", "");
+        sandbox.write_config("fedpkg", "");
+        sandbox.set_variable("FEDPKG_CONTAINER_BUILD_PASSWORD", PASSWORD);
+        World { sandbox, hub }
+    }
+
+    /// A clone of `container/foo` on branch f40.
+    pub fn clone(&self) -> Repository<'_> {
+        self.sandbox.container()
+    }
+
+    /// Our program in the clone's folder `foo`, with the options that every test needs before `arguments`.
+    pub fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = self.sandbox.command(&self.sandbox.root().join("foo"));
+        command.arg("-C").arg(self.sandbox.root().join("etc/fedpkg.conf")).args(["--user", "packager"]).args(arguments);
+        command
+    }
+
+    /// Runs our program to its end.
+    pub fn run(&self, arguments: &[&str]) -> Finished {
+        self.sandbox.finish(self.command(arguments))
+    }
+
+    /// Starts our program and leaves it running, in a process group of its own.
+    pub fn start(&self, arguments: &[&str]) -> Running<'_> {
+        let mut command = self.command(arguments);
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0);
+        Running { child: command.spawn().expect("the program starts"), sandbox: &self.sandbox }
+    }
+}
+
+/// A program that runs.
+pub struct Running<'a> {
+    child: Child,
+    sandbox: &'a Sandbox,
+}
+
+impl Running<'_> {
+    /// Sends a signal by its name (`INT`).
+    pub fn signal(&self, name: &str) {
+        let status = Command::new("kill").arg(format!("-{name}")).arg(self.child.id().to_string()).status();
+        assert!(status.expect("kill").success());
+    }
+
+    /// Waits for the end; the test fails when that takes too long.
+    pub fn finish(mut self) -> Finished {
+        let (stdout, stderr) = (self.child.stdout.take(), self.child.stderr.take());
+        let (stdout, stderr, status) = std::thread::scope(|scope| {
+            let stdout = scope.spawn(move || stdout.map(read_to_end).unwrap_or_default());
+            let stderr = scope.spawn(move || stderr.map(read_to_end).unwrap_or_default());
+            let status = self.wait();
+            (stdout.join().unwrap(), stderr.join().unwrap(), status)
+        });
+        Finished { status, stdout: self.sandbox.normalised(&stdout), stderr: self.sandbox.normalised(&stderr) }
+    }
+
+    fn wait(&mut self) -> Option<i32> {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                return status.code();
+            }
+            if Instant::now() > deadline {
+                let _ = self.child.kill();
+                panic!("the program did not end");
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    /// Closes the reading end of standard output, as `head` does.
+    pub fn close_stdout(&mut self) {
+        drop(self.child.stdout.take());
+    }
+
+    /// Reads standard output until a line holds `text`; the lines read so far come back.
+    pub fn read_until(&mut self, text: &str) -> String {
+        let mut seen = Vec::new();
+        let stdout = self.child.stdout.as_mut().unwrap();
+        let mut byte = [0];
+        while stdout.read(&mut byte).unwrap() == 1 {
+            seen.push(byte[0]);
+            if byte[0] == b'\n' && String::from_utf8_lossy(&seen).lines().last().is_some_and(|line| line.contains(text))
+            {
+                return String::from_utf8_lossy(&seen).into_owned();
+            }
+        }
+        panic!("{text:?} did not come: {}", String::from_utf8_lossy(&seen));
+    }
+}
+
+fn read_to_end(mut stream: impl std::io::Read) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    stream.read_to_end(&mut bytes).expect("reading a stream of the program");
+    bytes
+}
