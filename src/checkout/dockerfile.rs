@@ -162,7 +162,8 @@ mod tests {
 
     #[test]
     fn labels_have_a_value_and_the_line_of_their_name() {
-        let cases: &[(&str, &[(&str, &str, usize)])] = &[
+        type Expected = &'static [(&'static str, &'static str, usize)];
+        let cases: &[(&str, Expected)] = &[
             ("LABEL a=1 b=2\n", &[("a", "1", 1), ("b", "2", 1)]),
             ("FROM x\n\nLABEL a=1 \\\n  b=2 \\\n  # c\n  c=3\n", &[("a", "1", 3), ("b", "2", 4), ("c", "3", 6)]),
             ("LABEL \\\n a=\\\n1\n", &[("a", "1", 2)]),
