@@ -1,6 +1,7 @@
 //! The test hub is a hub: Koji's own client works with it, its answers have the shapes of recorded ones, and it misbehaves
 //! only when told to.
 
+mod builders;
 mod product;
 mod shapes;
 

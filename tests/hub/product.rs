@@ -119,13 +119,16 @@ async fn a_lost_answer_to_a_submit_makes_one_task_whatever_number_the_hub_reads(
 
 #[tokio::test]
 async fn a_session_that_expires_or_is_forgotten_is_replaced_and_that_is_told() {
-    let end: [(&str, fn(&Hub)); 2] = [("expired", Hub::expire_sessions), ("forgotten", Hub::forget_sessions)];
-    for (how, end) in end {
+    for how in ["expired", "forgotten"] {
         let hub = Hub::start(HubOptions::default());
         let (mut session, mut receiver) = session(&hub);
         session.log_in(password()).await.expect("a session");
         let baseline = ask(&mut session).await.baseline;
-        end(&hub);
+        if how == "expired" {
+            hub.expire_sessions()
+        } else {
+            hub.forget_sessions()
+        }
         submit(&mut session, &request(), baseline).await.expect("a task");
         assert_eq!((hub.tasks().len(), hub.calls("login").len()), (1, 2), "{how}");
         let event = receiver.recv().await.expect("an event").event;

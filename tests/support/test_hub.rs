@@ -58,7 +58,9 @@ fn run(arguments: &Arguments) -> io::Result<()> {
     hub.script(Script { arches, steps: 8, step: Duration::from_millis(1500), end: End::Close });
     write_configuration(&folder, &hub)?;
     write_repository(&folder)?;
-    fs::write(folder.join("ready"), format!("{}\n", hub.url()))?;
+    // Whoever waits for the file finds it whole.
+    fs::write(folder.join("ready.new"), format!("{}\n", hub.url()))?;
+    fs::rename(folder.join("ready.new"), folder.join("ready"))?;
     writeln!(io::stdout(), "Koji hub at {}, until SIGTERM or {} s from now", hub.url(), arguments.lifetime)?;
     wait(Duration::from_secs(arguments.lifetime))
 }
@@ -118,9 +120,9 @@ fn write_repository(folder: &Path) -> io::Result<()> {
     let (server, clone) = (folder.join("container/hello.git"), folder.join("hello"));
     let (server, clone) = (server.to_string_lossy(), clone.to_string_lossy());
     git(folder, &["init", "--quiet", "--bare", "--initial-branch=f42", &server])?;
-    git(folder, &["clone", "--quiet", &server, &clone])?;
+    git(folder, &["init", "--quiet", "--initial-branch=f42", &clone])?;
     let clone = Path::new(&*clone);
-    git(clone, &["checkout", "--quiet", "-B", "f42"])?;
+    git(clone, &["remote", "add", "origin", &server])?;
     fs::write(clone.join("Dockerfile"), DOCKERFILE)?;
     git(clone, &["add", "Dockerfile"])?;
     git(clone, &["commit", "--quiet", "--message", "Greet the world"])?;

@@ -24,7 +24,7 @@ impl TaskHandle {
     }
 
     pub fn state(&self) -> TaskState {
-        self.get().state
+        self.shared.lock().tasks.get(&self.id).expect("the task exists").state
     }
 
     fn change<T>(&self, change: impl FnOnce(&mut Task) -> T) -> T {
