@@ -1,6 +1,10 @@
 //! The test hub is a hub: Koji's own client works with it, its answers have the shapes of recorded ones, and it misbehaves
 //! only when told to.
 
+mod builders;
+mod product;
+mod shapes;
+
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::time::{Duration, Instant};

@@ -24,7 +24,7 @@ impl TaskHandle {
     }
 
     pub fn state(&self) -> TaskState {
-        self.get().state
+        self.shared.lock().tasks.get(&self.id).expect("the task exists").state
     }
 
     fn change<T>(&self, change: impl FnOnce(&mut Task) -> T) -> T {
@@ -166,13 +166,11 @@ impl Script {
             task.append("osbs-build.log", format!("{arch} build has started. Check platform specific logs\n"));
         }
         for step in 1..=self.steps {
-            for arch in &self.arches {
-                task.append(&format!("{arch}.log"), step_lines(step, self.steps, arch));
-            }
-            let until = Instant::now() + self.step;
-            while Instant::now() < until {
-                task.shared.doze(until.saturating_duration_since(Instant::now()).min(Duration::from_millis(50)));
-                if task.state() != TaskState::Open || task.shared.stopped.load(Ordering::SeqCst) {
+            for part in 0..LINES_A_STEP {
+                for arch in &self.arches {
+                    task.append(&format!("{arch}.log"), step_line(step, self.steps, part, arch));
+                }
+                if !self.goes_on(task) {
                     return;
                 }
             }
@@ -183,24 +181,44 @@ impl Script {
             End::Fail(code, text) => task.fail(*code, text),
         }
     }
+
+    /// Waits a part of a step; says whether task and hub are still there for the next.
+    fn goes_on(&self, task: &TaskHandle) -> bool {
+        let until = Instant::now() + self.step / LINES_A_STEP;
+        while task.state() == TaskState::Open && !task.shared.stopped.load(Ordering::SeqCst) {
+            let left = until.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return true;
+            }
+            task.shared.doze(left.min(Duration::from_millis(50)));
+        }
+        false
+    }
 }
+
+const LINES_A_STEP: u32 = 5;
 
 fn line(text: &str) -> String {
     let time = time_text(now());
     format!("{},{} - {text}\n", &time[..19], &time[20..23])
 }
 
-/// What a step writes: its head, and what dnf and friends say.
-fn step_lines(step: usize, of: usize, arch: &str) -> String {
-    let commands = ["dnf -y --setopt=install_weak_deps=0 install nginx", "dnf clean all", "useradd -r hello"];
-    let command = commands[(step - 1) % commands.len()];
-    format!(
-        "{time:.3} STEP {step}/{of}: RUN {command}\n\
-         Installing: package-{step}.{arch}  [{done} of {of}]\n\
-         Running transaction: verifying package-{step}.{arch}\n\
-         --> {hash:012x}\n",
-        time = now(),
-        done = step,
-        hash = 0x9f3a_71c4_0000_u64 + step as u64 * 7919,
-    )
+/// What steps do, one after the other, over and over.
+const COMMANDS: [(&str, &str); 4] = [
+    ("dnf -y --setopt=install_weak_deps=0 install nginx", "nginx-core"),
+    ("dnf -y update", "openssl-libs"),
+    ("dnf -y install python3-flask", "python3-werkzeug"),
+    ("dnf -y install git-core", "less"),
+];
+
+/// A line of a step: its head, what dnf says meanwhile, its layer.
+fn step_line(step: usize, of: usize, part: u32, arch: &str) -> String {
+    let (command, package) = COMMANDS[(step - 1) % COMMANDS.len()];
+    match part {
+        0 => format!("{:.3} STEP {step}/{of}: RUN {command}\n", now()),
+        1 => format!("Downloading: {package}.{arch}  [{step}/{of}]  1.4 MB/s\n"),
+        2 => format!("Installing       : {package}.{arch}\n"),
+        3 => format!("Verifying        : {package}.{arch}\nComplete!\n"),
+        _ => format!("--> {:012x}\n", 0x9f3a_71c4_0000_u64 + step as u64 * 7919),
+    }
 }
