@@ -14,7 +14,7 @@ trap 'kill $hub 2> /dev/null || true; wait $hub 2> /dev/null || true; rm -rf "$f
 for _ in $(seq 100); do [ -f "$folder/ready" ] && break; sleep 0.1; done
 [ -f "$folder/ready" ] || { cat "$folder/hub.out"; exit 1; }
 
-export HOME=$folder/home
+export HOME=$folder/home FEDPKG_CONTAINER_BUILD_PASSWORD=secret
 program=$PWD/target/release/fedpkg-container-build
 cd "$folder/hello"
 echo "\$ cd hello; fedpkg-container-build"

@@ -1,1 +1,69 @@
-//! (to come)
+//! Logins by Kerberos, against a real KDC and Apache's mod_auth_gssapi in front of the test hub.
+
+use std::time::{Duration, Instant};
+
+use crate::support::kerberos::Realm;
+use crate::support::koji_hub::{Hub, HubOptions};
+use crate::support::sandbox::{Finished, Sandbox};
+
+/// A realm, a hub that believes its web server, and a sandbox whose Koji profile leads there.
+struct World {
+    sandbox: Sandbox,
+    hub: Hub,
+    realm: Realm,
+    _folder: tempfile::TempDir,
+}
+
+impl World {
+    fn new() -> Option<World> {
+        let folder = tempfile::tempdir().unwrap();
+        let options = HubOptions { trust_user_header: true, ..HubOptions::default() };
+        let hub = Hub::start(options.tls(folder.path()));
+        let file = |name: &str| folder.path().join(name);
+        let realm = Realm::start(folder.path(), hub.port(), &file("server.crt"), &file("server.key"))?;
+        let sandbox = Sandbox::new();
+        sandbox.write_koji_profile(
+            "koji",
+            &realm.hub_url(),
+            "kerberos",
+            &format!("serverca = {}\n", file("ca.crt").display()),
+        );
+        sandbox.write_config("fedpkg", "");
+        Some(World { sandbox, hub, realm, _folder: folder })
+    }
+
+    /// Submits with what tickets there are in a credential cache.
+    fn submit(&self, cache: &str) -> Finished {
+        let mut command = self.sandbox.command(&self.sandbox.root().join("foo"));
+        command.arg("-C").arg(self.sandbox.root().join("etc/fedpkg.conf")).arg("--nowait");
+        command.envs(self.realm.environment(cache));
+        self.sandbox.finish(command)
+    }
+}
+
+#[test]
+fn a_ticket_logs_in_and_its_lack_or_end_is_told() {
+    let Some(world) = World::new() else { return };
+    let _clone = world.sandbox.container();
+
+    let none = world.submit("none");
+    assert_eq!(none.status, Some(5), "{none}");
+    assert!(none.stderr.contains("Could not login to https://localhost:"), "{none}");
+    assert!(none.stderr.contains("no valid Kerberos ticket") && none.stderr.contains("kinit"), "{none}");
+
+    world.realm.kinit("short", "2s");
+    let ends = Instant::now() + Duration::from_millis(3100);
+    world.realm.kinit("good", "10m");
+    let good = world.submit("good");
+    assert_eq!(good.status, Some(0), "{good}");
+    let task = &world.hub.tasks()[0];
+    assert_eq!(task.owner, 1, "the web server told the hub who it is");
+    let logins = world.hub.requests().into_iter().filter(|request| request.has("sslLogin")).count();
+    assert_eq!(logins, 1, "the ticket is sent with the first request");
+
+    std::thread::sleep(ends.saturating_duration_since(Instant::now()));
+    let expired = world.submit("short");
+    assert_eq!(expired.status, Some(5), "{expired}");
+    assert!(expired.stderr.contains("kinit"), "{expired}");
+    assert_eq!(world.hub.tasks().len(), 1);
+}

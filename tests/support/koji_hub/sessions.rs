@@ -90,7 +90,9 @@ impl State {
             let text = format!("{} is not authorized to login other users", web_user.name);
             return Err(HubFault::new(1002, text));
         }
-        let known = self.users.iter().find(|user| user.name == web_user.name).map(|user| user.id);
+        // A Kerberos principal is `USER@REALM`; the realm is the web server's business.
+        let name = web_user.name.split('@').next().unwrap_or_default();
+        let known = self.users.iter().find(|user| user.name == name).map(|user| user.id);
         let user = known.ok_or_else(|| HubFault::new(1002, format!("Unknown user: {}", web_user.name)))?;
         self.give_session(caller, user, web_user.authtype, args.get(2, "renew").is_true())
     }
