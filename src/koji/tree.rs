@@ -120,6 +120,10 @@ impl Tree {
     pub fn tell(&mut self, events: &mut Vec<BuildEvent>) {
         while let Some(change) = self.changes.front() {
             let Some(known) = self.tasks.get(&change.task) else { break };
+            // The end of a task is told after the last of its logs.
+            if change.to.is_final() && known.info.state.is_final() && !known.drained {
+                break;
+            }
             let host = match change.shown_host() {
                 Some(host) => match self.hosts.get(&host) {
                     Some(name) => Some(name.clone()),
@@ -216,6 +220,8 @@ mod tests {
         assert_eq!(told(&mut tree), [""; 0]);
         assert_eq!(tree.without_result(), [1]);
         tree.get_mut(1).unwrap().result = Some(Err(Fault { code: 1005, text: "boom".into() }));
+        assert_eq!(told(&mut tree), [""; 0], "its logs come first");
+        tree.get_mut(1).unwrap().drained = true;
         assert_eq!(told(&mut tree), ["1 Open->Failed None Some(\"BuildError: boom\")"]);
         assert!(!tree.has_untold());
     }

@@ -351,6 +351,7 @@ impl Watcher {
                 self.logs.task_ended(task, events);
             }
         }
+        self.tree.tell(events);
         self.stage = match self.stage {
             Stage::Watching if self.is_complete() => {
                 if self.ending.result.koji_builds.is_empty() && !self.root_failed() {
