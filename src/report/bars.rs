@@ -83,6 +83,8 @@ impl Bars {
     /// Takes everything off the terminal.
     pub fn clear(self) {
         let _ = self.multi.clear();
+        // Bars that are dropped unfinished would draw themselves once more.
+        self.multi.set_draw_target(ProgressDrawTarget::hidden());
     }
 
     fn resize(&mut self, wanted: usize) {

@@ -215,7 +215,7 @@ const COMMANDS: [(&str, &str); 4] = [
 fn step_line(step: usize, of: usize, part: u32, arch: &str) -> String {
     let (command, package) = COMMANDS[(step - 1) % COMMANDS.len()];
     match part {
-        0 => format!("{:.3} STEP {step}/{of}: RUN {command}\n", now()),
+        0 => line(&format!("atomic_reactor.tasks.binary_container_build - INFO - STEP {step}/{of}: RUN {command}")),
         1 => format!("Downloading: {package}.{arch}  [{step}/{of}]  1.4 MB/s\n"),
         2 => format!("Installing       : {package}.{arch}\n"),
         3 => format!("Verifying        : {package}.{arch}\nComplete!\n"),
