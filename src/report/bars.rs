@@ -5,8 +5,7 @@ use std::time::{Duration, Instant};
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::progress::{BuildProgress, Progress};
-use super::sanitize;
-use super::summary;
+use super::{sanitize, summary, terminal};
 
 /// Nothing is drawn before a build has lasted so long.
 const GRACE: Duration = Duration::from_millis(250);
@@ -30,8 +29,8 @@ pub struct Bars {
 impl Bars {
     /// Draws on standard error.
     pub fn new(utf8: bool) -> Bars {
-        let columns = || rustix::termios::tcgetwinsize(std::io::stderr()).map_or(80, |size| size.ws_col.max(1));
-        Bars::on(ProgressDrawTarget::stderr_with_hz(RATE), utf8, Box::new(columns))
+        let target = ProgressDrawTarget::term_like_with_hz(Box::new(terminal::Stderr::default()), RATE);
+        Bars::on(target, utf8, Box::new(terminal::columns))
     }
 
     /// Draws into memory, for tests.

@@ -12,6 +12,7 @@ pub mod mode;
 mod progress;
 mod sanitize;
 pub mod summary;
+mod terminal;
 pub mod text;
 
 use std::io;
