@@ -1,15 +1,13 @@
-//! The terminal that bars are drawn on: standard error, a few columns narrower than it is.
+//! The terminal that bars are drawn on: standard error, the cursor left at the beginning of the last line.
 //!
-//! Bars fill their lines, and a terminal shows `^C` where the cursor is. At the end of a full line that would begin a new one,
-//! and the bars could not be taken away again.
+//! Bars fill their lines to the end, and a terminal shows `^C` where the cursor is. At the end of a full line that would
+//! begin a new one, and the bars could not be taken away again.
 
 use std::io::{self, Write as _};
 use std::sync::{Mutex, PoisonError};
 
 use indicatif::TermLike;
 
-/// Room for what the terminal itself shows when a key is pressed: `^C`, `^\`.
-const ROOM_FOR_ECHO: u16 = 3;
 /// What a terminal is taken for that does not tell its size: columns and rows.
 const USUAL_SIZE: (u16, u16) = (80, 24);
 
@@ -21,7 +19,7 @@ pub struct Stderr {
 
 /// How many columns bars may use.
 pub fn columns() -> u16 {
-    size().0.saturating_sub(ROOM_FOR_ECHO).max(1)
+    size().0
 }
 
 fn size() -> (u16, u16) {
@@ -85,6 +83,9 @@ impl TermLike for Stderr {
         let waiting = std::mem::take(&mut *self.waiting.lock().unwrap_or_else(PoisonError::into_inner));
         let mut err = io::stderr().lock();
         err.write_all(&waiting)?;
+        if !waiting.is_empty() {
+            err.write_all(b"\r")?;
+        }
         err.flush()
     }
 }
