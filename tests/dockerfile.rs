@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use fedpkg_container_build::checkout::dockerfile::{Dockerfile, DockerfileError};
+use fedpkg_container_build::checkout::dockerfile::{Dockerfile, DockerfileError, Instruction};
 use serde::Deserialize;
 
 use crate::support::peers;
@@ -93,7 +93,14 @@ fn compare(name: &str, bytes: &[u8], ours: &Dockerfile, theirs: &Theirs) {
             keyword == "LABEL" && (*first..=*last).contains(&label.line)
         };
         assert!(instructions.iter().any(within), "{name}: {label:?}\n{shown}");
+        assert_eq!(label.line, line_at(label.span.start), "{name}: {label:?}\n{shown}");
     }
+    let bytes_of = |keyword: &str, span: &std::ops::Range<usize>| {
+        let holds = |found: &Instruction| found.keyword == keyword && found.span.start < span.start;
+        !span.is_empty() && ours.instructions.iter().any(|found| holds(found) && span.end <= found.span.end)
+    };
+    assert!(ours.labels.iter().all(|label| bytes_of("LABEL", &label.span)), "{name}: {ours:?}\n{shown}");
+    assert!(ours.base_images.iter().all(|base| bytes_of("FROM", &base.span)), "{name}: {ours:?}\n{shown}");
 }
 
 fn is_meant(what: &str) -> bool {
@@ -156,9 +163,24 @@ fn random_bytes(random: &mut Random) -> Vec<u8> {
         "--platform=",
         "# escape=`\n",
         "`\n",
+        "RUN ",
+        "COPY ",
+        "ONBUILD ",
+        "HEALTHCHECK CMD ",
+        "CMD ",
+        "VOLUME ",
+        "<<",
+        "<<-\"E\"",
+        "<<E\n",
+        "\nE\n",
+        "[\"",
+        "\", ",
+        "]",
+        "\\u00",
+        "\u{feff}",
     ];
     let mut bytes = Vec::new();
-    for _ in 0..random.below(60) {
+    for _ in 0..random.below(80) {
         if random.one_in(40) {
             bytes.push(random.next() as u8);
         } else {

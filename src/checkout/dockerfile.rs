@@ -3,7 +3,8 @@
 //! That program is what the build service reads a Dockerfile with, so a Dockerfile is here what it is there, and not what
 //! BuildKit would make of it: here-documents are not known (their lines are instructions), an empty line ends a continued
 //! instruction, a byte order mark spoils the first instruction, `${NAME:-default}` is not a default. The line reader is
-//! our own for this reason: the crate parse-dockerfile reads as BuildKit does and refuses what dockerfile-parse takes.
+//! our own for this reason: the crate parse-dockerfile reads as BuildKit does and refuses what dockerfile-parse takes. It
+//! tells where the two disagree ([`Divergence`]).
 //!
 //! Different on purpose: a `FROM` without an image is an error (dockerfile-parse starts a stage without a parent, or takes
 //! the end of a lone `--platform=` for the image), and so are variables that expand without bound. Not followed: in the
@@ -12,6 +13,7 @@
 //! Nothing is checked that does not bear on labels and base images, and nothing is fetched: labels that a base image
 //! brings along are not known.
 
+mod engine;
 mod stages;
 mod structure;
 mod words;
@@ -19,6 +21,7 @@ mod words;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
+pub use engine::{Divergence, DivergenceKind};
 use stages::Stages;
 
 /// A Dockerfile that was read.
@@ -30,6 +33,8 @@ pub struct Dockerfile {
     pub base_images: Vec<BaseImage>,
     /// All its instructions, known and unknown ones, in order.
     pub instructions: Vec<Instruction>,
+    /// Where what makes the image reads the file otherwise, in the order of the lines.
+    pub divergences: Vec<Divergence>,
 }
 
 /// Where an instruction is.
@@ -52,6 +57,8 @@ pub struct Label {
     pub value: String,
     /// The line on which its name was last written, from 1; of a continued instruction not always the first one.
     pub line: usize,
+    /// The bytes of its `NAME=VALUE` there, or in the old form of `NAME VALUE`, as they are written.
+    pub span: Range<usize>,
 }
 
 /// The image of a stage.
@@ -61,6 +68,8 @@ pub struct BaseImage {
     pub image: String,
     /// The line of the `FROM`, from 1.
     pub line: usize,
+    /// The bytes of the image in the file, as they are written.
+    pub span: Range<usize>,
 }
 
 /// Why a Dockerfile could not be read.
@@ -132,8 +141,9 @@ impl Dockerfile {
             line: statement.line,
             span: statement.span,
         });
-        let instructions = instructions.collect();
-        Ok(Dockerfile { labels: stages.labels, base_images: stages.base_images, instructions })
+        let instructions: Vec<_> = instructions.collect();
+        let divergences = engine::divergences(text, &instructions);
+        Ok(Dockerfile { labels: stages.labels, base_images: stages.base_images, instructions, divergences })
     }
 
     /// The value of a label.
@@ -232,6 +242,16 @@ mod tests {
         let text = "# c\nFROM a\n\nLABEL é=1 \\\n# c\n b=2\nRUN x";
         let found: Vec<_> = parse(text).instructions.into_iter().map(|found| text[found.span].to_owned()).collect();
         assert_eq!(found, ["FROM a\n", "LABEL é=1 \\\n# c\n b=2\n", "RUN x"]);
+    }
+
+    #[test]
+    fn labels_and_base_images_keep_their_bytes() {
+        let text = "\u{feff}ARG V=1\nFROM --platform=x \\\n # c\n  é:$V AS b\nLABEL\told  form \nLABEL a=1 \"b c\"='d \\\n e' \\\n\tf=g";
+        let read = parse(text);
+        let images: Vec<_> = read.base_images.iter().map(|base| &text[base.span.clone()]).collect();
+        assert_eq!(images, ["é:$V"]);
+        let labels: Vec<_> = read.labels.iter().map(|label| &text[label.span.clone()]).collect();
+        assert_eq!(labels, ["old  form", "a=1", "\"b c\"='d \\\n e'", "f=g"]);
     }
 
     #[test]

@@ -5,6 +5,7 @@
 //! that names them in an `ARG` of its own.
 
 use std::collections::HashMap;
+use std::ops::Range;
 
 use super::structure::{Statement, is_blank};
 use super::words::{Expander, Scope, TooLong, words};
@@ -41,11 +42,12 @@ pub(super) struct Stages {
     expander: Expander,
 }
 
-/// `NAME=VALUE`, and the line on which the name is.
-struct Pair {
-    name: String,
-    value: String,
+/// `NAME=VALUE`, the line on which the name is, and its bytes in the file.
+struct Pair<T> {
+    name: T,
+    value: T,
     line: usize,
+    span: Range<usize>,
 }
 
 impl Stages {
@@ -73,9 +75,9 @@ impl Stages {
     }
 
     fn from(&mut self, statement: &Statement) -> Result<(), Problem> {
-        let image = image_of(&statement.value).ok_or(Problem::NoImage)?;
-        let image = self.expander.expand(image, Some(&self.globals))?;
-        self.base_images.push(BaseImage { image, line: statement.line });
+        let written = image_of(&statement.value).ok_or(Problem::NoImage)?;
+        let image = self.expander.expand(&statement.value[written.clone()], Some(&self.globals))?;
+        self.base_images.push(BaseImage { image, line: statement.line, span: statement.in_file(written) });
         self.in_stage = true;
         self.scope = Scope::default();
         self.labels.clear();
@@ -83,7 +85,7 @@ impl Stages {
         Ok(())
     }
 
-    fn set_argument(&mut self, Pair { name, value, .. }: Pair) {
+    fn set_argument(&mut self, Pair { name, value, .. }: Pair<String>) {
         if self.in_stage {
             let value = self.globals.args.get(&name).cloned().unwrap_or(value);
             self.scope.args.insert(name, value);
@@ -92,58 +94,73 @@ impl Stages {
         }
     }
 
-    fn set_label(&mut self, Pair { name, value, line }: Pair) {
+    fn set_label(&mut self, Pair { name, value, line, span }: Pair<String>) {
         match self.places.get(&name).and_then(|&place| self.labels.get_mut(place)) {
-            Some(label) => (label.value, label.line) = (value, line),
+            Some(label) => (label.value, label.line, label.span) = (value, line, span),
             None => {
                 self.places.insert(name.clone(), self.labels.len());
-                self.labels.push(Label { name, value, line });
+                self.labels.push(Label { name, value, line, span });
             }
         }
     }
 
     /// The pairs of an `ARG`, `ENV` or `LABEL` (`extract_key_values`), all of them expanded with what was set before it.
-    fn pairs(&mut self, statement: &Statement, expand: bool) -> Result<Vec<Pair>, Located> {
+    fn pairs(&mut self, statement: &Statement, expand: bool) -> Result<Vec<Pair<String>>, Located> {
         let written = written_pairs(statement)?;
         let scope = expand.then_some(&self.scope);
         let mut pairs = Vec::with_capacity(written.len());
-        for (line, name, value) in written {
+        for Pair { name, value, line, span } in written {
             let mut expanded = |text| self.expander.expand(text, scope).map_err(|error| (line, error.into()));
-            pairs.push(Pair { name: expanded(name)?, value: expanded(value)?, line });
+            pairs.push(Pair { name: expanded(name)?, value: expanded(value)?, line, span });
         }
         Ok(pairs)
     }
 }
 
-/// Lines, names and values as they are written: `NAME=VALUE ...`, or in the old form one `NAME VALUE`.
-fn written_pairs<'a>(statement: &'a Statement) -> Result<Vec<(usize, &'a str, &'a str)>, Located> {
+/// Names and values as they are written: `NAME=VALUE ...`, or in the old form one `NAME VALUE`.
+fn written_pairs<'a>(statement: &'a Statement) -> Result<Vec<Pair<&'a str>>, Located> {
     let keyword = || statement.keyword.to_ascii_uppercase();
     let words = words(&statement.value);
     let Some(&(start, first)) = words.first() else {
         return Err((statement.line, Problem::Empty { keyword: keyword() }));
     };
+    let pair = |start: usize, end, (name, value)| Pair {
+        name,
+        value,
+        line: statement.line_at(start),
+        span: statement.in_file(start..end),
+    };
     if !first.contains('=') {
         let text = statement.value.trim_start_matches(is_blank);
         let (name, value) = text.split_at(text.find(is_blank).unwrap_or(text.len()));
-        return Ok(vec![(statement.line_at(start), name, value.trim_start_matches(is_blank))]);
+        let end = statement.value.trim_end_matches(is_blank).len();
+        return Ok(vec![pair(start, end, (name, value.trim_start_matches(is_blank)))]);
     }
-    let pair = |(start, word): (usize, &'a str)| {
-        let line = statement.line_at(start);
-        let problem = || (line, Problem::NoEqualsSign { keyword: keyword(), word: word.to_owned() });
-        word.split_once('=').map(|(name, value)| (line, name, value)).ok_or_else(problem)
+    let of_word = |(start, word): (usize, &'a str)| {
+        let problem =
+            || (statement.line_at(start), Problem::NoEqualsSign { keyword: keyword(), word: word.to_owned() });
+        word.split_once('=').map(|written| pair(start, start + word.len(), written)).ok_or_else(problem)
     };
-    words.into_iter().map(pair).collect()
+    words.into_iter().map(of_word).collect()
 }
 
-/// The image in the value of a `FROM`: the first word, or the second one behind `--platform=...` (`image_from`).
-fn image_of(value: &str) -> Option<&str> {
+/// Where in the value of a `FROM` the image is: the first word, or the second one behind `--platform=...` (`image_from`).
+fn image_of(value: &str) -> Option<Range<usize>> {
     const PLATFORM: &str = "--platform=";
-    let mut words = value.split(is_blank).filter(|word| !word.is_empty());
-    let first = words.next()?;
-    let flag = first.get(..PLATFORM.len()).is_some_and(|start| start.eq_ignore_ascii_case(PLATFORM));
-    match words.next() {
+    let first = word_from(value, 0)?;
+    let word = &value[first.clone()];
+    let flag = word.get(..PLATFORM.len()).is_some_and(|start| start.eq_ignore_ascii_case(PLATFORM));
+    match word_from(value, first.end) {
         _ if !flag => Some(first),
-        Some(_) if first.len() == PLATFORM.len() => Some(first),
+        Some(_) if word.len() == PLATFORM.len() => Some(first),
         second => second,
     }
+}
+
+/// The next word at or behind `from`, whatever quotes are in it.
+fn word_from(value: &str, from: usize) -> Option<Range<usize>> {
+    let rest = &value[from..];
+    let start = rest.find(|character| !is_blank(character))?;
+    let length = rest[start..].find(is_blank).unwrap_or(rest.len() - start);
+    Some(from + start..from + start + length)
 }

@@ -18,8 +18,19 @@ pub(super) struct Statement<'a> {
     /// Its lines in the file: from the start of the first one to behind the end of the last one, comments between them
     /// included.
     pub span: Range<usize>,
-    /// Where in `value` the text of which line begins, ascending.
-    origins: Vec<(usize, usize)>,
+    /// Where the text of each line came from, ascending.
+    origins: Vec<Origin>,
+}
+
+/// Where a part of a value is from.
+#[derive(Debug)]
+struct Origin {
+    /// Where it begins in the value.
+    in_value: usize,
+    /// Where it begins in the file.
+    in_file: usize,
+    /// The line, from 1.
+    line: usize,
 }
 
 /// A line of the file with the `\n` at its end.
@@ -59,6 +70,13 @@ pub(super) fn is_blank(character: char) -> bool {
     character.is_whitespace() || ('\x1c'..='\x1f').contains(&character)
 }
 
+impl Line<'_> {
+    /// The offset behind its last byte in the file.
+    fn end(&self) -> usize {
+        self.start + self.text.len()
+    }
+}
+
 impl<'a> Reader<'a> {
     fn take(&mut self, line: Line<'a>) {
         self.look_for_directive(line.text);
@@ -94,9 +112,14 @@ impl<'a> Reader<'a> {
 /// The value of the directive `# name=value`, if that is what the line is.
 fn directive<'a>(line: &'a str, name: &str) -> Option<&'a str> {
     let text = line.trim_start_matches(is_blank).strip_prefix('#')?.trim_start_matches(is_blank);
-    let (found, rest) = text.split_at_checked(name.len())?;
-    let value = rest.trim_start_matches(is_blank).strip_prefix('=')?;
-    found.eq_ignore_ascii_case(name).then(|| value.trim_matches(is_blank))
+    let (found, value) = text.split_once('=')?;
+    let found = found.trim_end_matches(is_blank).chars().map(without_case);
+    found.eq(name.chars()).then(|| value.trim_matches(is_blank))
+}
+
+/// The character that Python's `re.IGNORECASE` compares with: for it the long s is an s.
+fn without_case(character: char) -> char {
+    if character == 'ſ' { 's' } else { character.to_ascii_lowercase() }
 }
 
 impl<'a> Statement<'a> {
@@ -104,27 +127,41 @@ impl<'a> Statement<'a> {
     fn begun(line: Line<'a>, escape: char) -> Option<Statement<'a>> {
         let text = line.text.trim_start_matches(is_blank);
         let (keyword, rest) = text.split_at(text.find(is_blank)?);
+        let rest = rest.trim_start_matches(is_blank);
         Some(Statement {
             keyword,
-            value: without_escape(rest.trim_start_matches(is_blank), escape).to_owned(),
+            value: without_escape(rest, escape).to_owned(),
             line: line.number,
-            span: line.start..line.start + line.text.len(),
-            origins: vec![(0, line.number)],
+            span: line.start..line.end(),
+            origins: vec![Origin { in_value: 0, in_file: line.end() - rest.len(), line: line.number }],
         })
     }
 
     fn continued(mut self, line: Line<'a>, escape: char) -> Self {
         let text = if self.value.is_empty() { line.text.trim_start_matches(is_blank) } else { line.text };
-        self.origins.push((self.value.len(), line.number));
+        let (in_value, in_file) = (self.value.len(), line.end() - text.len());
+        self.origins.push(Origin { in_value, in_file, line: line.number });
         self.value.push_str(without_escape(text, escape));
-        self.span.end = line.start + line.text.len();
+        self.span.end = line.end();
         self
     }
 
     /// The line that the byte of `value` at `offset` is from.
     pub(super) fn line_at(&self, offset: usize) -> usize {
-        let behind = self.origins.partition_point(|&(start, _)| start <= offset);
-        behind.checked_sub(1).and_then(|at| self.origins.get(at)).map_or(self.line, |&(_, line)| line)
+        self.origin(offset).map_or(self.line, |origin| origin.line)
+    }
+
+    /// The bytes in the file that a part of `value` is from, those between its lines included.
+    pub(super) fn in_file(&self, part: Range<usize>) -> Range<usize> {
+        let place =
+            |offset| self.origin(offset).map_or(self.span.end, |origin| origin.in_file + offset - origin.in_value);
+        let start = place(part.start);
+        start..part.end.checked_sub(1).map_or(start, |last| place(last) + 1).max(start)
+    }
+
+    fn origin(&self, offset: usize) -> Option<&Origin> {
+        let behind = self.origins.partition_point(|origin| origin.in_value <= offset);
+        behind.checked_sub(1).and_then(|at| self.origins.get(at))
     }
 }
 

@@ -1,0 +1,4 @@
+ARG V 1 2
+FROM a:$V
+ARG W
+LABEL w=x$W

@@ -1,0 +1,3 @@
+FROM a
+LABEL a=1 = 2
+LABEL b=1 c

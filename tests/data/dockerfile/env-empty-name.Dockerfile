@@ -1,0 +1,3 @@
+FROM a
+ENV =x
+LABEL a=$ b=$. c=${}

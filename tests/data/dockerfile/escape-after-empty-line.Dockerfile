@@ -1,0 +1,5 @@
+
+# escape=`
+FROM a
+LABEL a=1 \
+  b=2

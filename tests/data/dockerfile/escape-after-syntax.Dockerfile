@@ -1,0 +1,5 @@
+# syntax=docker/dockerfile:1
+# escape=`
+FROM a
+LABEL a=1 `
+  b=C:\d

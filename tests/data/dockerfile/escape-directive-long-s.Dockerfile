@@ -1,0 +1,4 @@
+# eſcape=`
+FROM a
+LABEL a=1 `
+  b=2

@@ -1,0 +1,3 @@
+FROM a AS
+FROM b as c d
+FROM c # comment

@@ -1,0 +1,2 @@
+FROM --platform=${BUILDPLATFORM:-linux/amd64} fedora AS b
+FROM b

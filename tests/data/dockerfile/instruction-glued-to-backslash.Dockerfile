@@ -1,0 +1,5 @@
+FROM a
+LABEL\
+ a=1
+ENV B=1
+LABEL b=$B

@@ -1,0 +1,3 @@
+FROM a
+ENV K=vendor V=Fedora
+LABEL $K=$V "${K}.url"=https://x/$V

@@ -1,0 +1,3 @@
+FROM a
+LABEL "my name" value of it
+LABEL other "quoted value"  

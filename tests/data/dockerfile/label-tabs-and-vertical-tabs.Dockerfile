@@ -1,0 +1,2 @@
+FROM a
+LABEL	a=1b=2c=3

@@ -1,0 +1,4 @@
+FROM a
+LABEL a=1
+FROM scratch
+COPY --from=0 / /

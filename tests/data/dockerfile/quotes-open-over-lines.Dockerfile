@@ -1,0 +1,4 @@
+FROM a
+LABEL a="one \
+   two" b='three \
+ four'

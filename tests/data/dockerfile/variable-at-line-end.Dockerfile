@@ -1,0 +1,5 @@
+FROM a
+ENV A=1
+LABEL a=$A\
+ b=$A\
+c=2
