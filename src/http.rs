@@ -141,6 +141,20 @@ fn read(what: &'static str, path: &Path) -> Result<Vec<u8>, ClientError> {
     std::fs::read(path).map_err(|source| ClientError::Read { what, path: path.to_owned(), source })
 }
 
+/// The variable that names the file of trusted certificates, to OpenSSL and to other programs.
+pub const TRUST_FILE: &str = "SSL_CERT_FILE";
+
+/// Whether the system keeps its trusted certificates also one by one, in a folder that OpenSSL looks into when it needs one.
+/// Then [`TRUST_FILE`] may name an empty file: without it OpenSSL reads the bundle of all certificates for every client,
+/// and the TLS library once more, which takes longer than a whole submit. The user's own choice is left alone.
+pub fn has_hashed_trust_store() -> bool {
+    let chosen = [TRUST_FILE, "SSL_CERT_DIR"].iter().any(|name| std::env::var_os(name).is_some());
+    let is_hash = |name: &std::ffi::OsStr| Path::new(name).extension().is_some_and(|extension| extension == "0");
+    !chosen
+        && std::fs::read_dir("/etc/ssl/certs")
+            .is_ok_and(|entries| entries.flatten().any(|entry| is_hash(&entry.file_name())))
+}
+
 /// What a failed request means for whoever decides about repeating it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Failure {

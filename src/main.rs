@@ -8,6 +8,7 @@ use fedpkg_container_build::cli::{self, Cli, ColorWhen, Invocation, OutputFormat
 use fedpkg_container_build::commands::{self, Context, Environment, sources};
 use fedpkg_container_build::error::{Error, ErrorKind};
 use fedpkg_container_build::exit_code::ExitCode;
+use fedpkg_container_build::http;
 use fedpkg_container_build::plugin::{self, Identity, Style};
 use fedpkg_container_build::report::mode::{Color, Surroundings};
 use fedpkg_container_build::report::{Format, OutputMode, text};
@@ -49,6 +50,7 @@ fn hand_over(identity: &Identity, argv: &[OsString], command: &OsString) -> Proc
 
 /// Carries a sub-command out.
 fn run(identity: Identity, cli: Cli) -> ExitCode {
+    use_hashed_trust_store();
     let mode = output_mode(&cli);
     log_to_stderr(&cli);
     let command = commands::python_name(&cli.command);
@@ -81,6 +83,15 @@ fn run(identity: Identity, cli: Cli) -> ExitCode {
             text::error(&mode, &error, command);
             error.kind().into()
         }
+    }
+}
+
+/// Spares OpenSSL the bundle of all trusted certificates where it can find them one by one.
+#[expect(unsafe_code, reason = "the environment is the only way to tell OpenSSL")]
+fn use_hashed_trust_store() {
+    if http::has_hashed_trust_store() {
+        // SAFETY: there is only one thread yet, so nobody reads the environment at the same time.
+        unsafe { std::env::set_var(http::TRUST_FILE, "/dev/null") };
     }
 }
 

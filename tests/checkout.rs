@@ -620,7 +620,6 @@ fn an_empty_repository_is_read_and_has_nothing_to_build() {
 
 #[cfg(unix)]
 #[test]
-#[expect(clippy::print_stderr, reason = "a skipped test says so")]
 fn a_repository_of_another_user_is_refused_with_gits_remedy() {
     let sandbox = Sandbox::new();
     let clone = sandbox.container();

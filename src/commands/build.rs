@@ -157,7 +157,7 @@ async fn on_koji(
     let view = context.log_view(&arguments.follow, &[]);
     context
         .reporting(view.clone(), async |events| {
-            let mut session = koji_hub::connect(&profile, events)?;
+            let mut session = koji_hub::connect(&profile, events);
             koji_hub::log_in(&mut session, &profile, &context.globals, &context.environment).await?;
             let submitted = check_and_submit(&build, &mut session, context, arguments, request, &files, checkout).await;
             session.log_out().await;

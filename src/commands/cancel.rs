@@ -20,7 +20,7 @@ pub async fn run(context: &Context, arguments: &CancelArgs) -> Result<ExitCode> 
     let view = LogView { none: true, ..LogView::default() };
     let outcome = context
         .reporting(view.clone(), async |events| {
-            let mut session = koji_hub::connect(&build.profile, events.clone())?;
+            let mut session = koji_hub::connect(&build.profile, events.clone());
             koji_hub::log_in(&mut session, &build.profile, &context.globals, &context.environment).await?;
             let cancelled = session.call(&api::cancel_task(build.task)).await;
             session.log_out().await;

@@ -28,7 +28,7 @@ pub async fn run(context: &Context, arguments: &CheckArgs) -> Result<ExitCode> {
         let view = LogView { none: true, ..LogView::default() };
         let answers = context
             .reporting(view, async |events| {
-                let mut session = koji_hub::connect(&profile, events)?;
+                let mut session = koji_hub::connect(&profile, events);
                 koji.ask(&mut session, &request, &report).await
             })
             .await?;

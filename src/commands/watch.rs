@@ -19,7 +19,7 @@ pub async fn run(context: &Context, arguments: &WatchArgs) -> Result<ExitCode> {
     let view = context.log_view(&arguments.follow, &arguments.arch);
     context
         .reporting(view.clone(), async |events| {
-            let mut session = koji_hub::connect(&build.profile, events.clone())?;
+            let mut session = koji_hub::connect(&build.profile, events.clone());
             let options = koji_build::watch_options(&build.profile, &view, arguments.tail);
             if build.profile.force_auth {
                 koji_hub::log_in(&mut session, &build.profile, &context.globals, &context.environment).await?;

@@ -2,18 +2,23 @@
 //!
 //! A mirror may lag behind the hub, or not have the file at all. Then this says so and the calls do the work.
 
+use std::cell::OnceCell;
+
 use reqwest::StatusCode;
 use reqwest::header::{CONTENT_RANGE, RANGE};
 
 use super::logs::Piece;
 use super::outcome::HubLinks;
 use crate::event::{BuildEvent, EventSender};
-use crate::http;
+use crate::http::{self, ClientOptions};
 
 /// Where files are read, and whether that works.
 pub struct Bulk {
     links: HubLinks,
-    client: Option<reqwest::Client>,
+    options: ClientOptions,
+    /// Made when it is first needed; `None` when that did not work.
+    client: OnceCell<Option<reqwest::Client>>,
+    usable: bool,
 }
 
 /// A file could not be read to the end.
@@ -26,20 +31,20 @@ pub struct BulkError {
 }
 
 impl Bulk {
-    /// Reads below the `topurl` of `links`; without a client or a `topurl` nothing is ever read.
-    pub fn new(links: HubLinks, client: Option<reqwest::Client>) -> Bulk {
-        let client = client.filter(|_| links.topurl.is_some());
-        Bulk { links, client }
+    /// Reads below the `topurl` of `links`; without one nothing is ever read.
+    pub fn new(links: HubLinks, options: ClientOptions) -> Bulk {
+        let usable = links.topurl.is_some();
+        Bulk { links, options, client: OnceCell::new(), usable }
     }
 
     /// Whether reading files is worth a try.
     pub fn is_usable(&self) -> bool {
-        self.client.is_some()
+        self.usable
     }
 
     /// It does not work here; do not try again.
     pub fn give_up(&mut self) {
-        self.client = None;
+        self.usable = false;
     }
 
     /// Reads a piece and tells it. Returns how many bytes there were; fewer than asked for when the file ends early.
@@ -48,7 +53,8 @@ impl Bulk {
     /// When the server has no such file, does not do ranges, or the connection breaks.
     pub async fn read(&self, piece: &Piece, events: &EventSender) -> Result<u64, BulkError> {
         let failed = |read: u64, why: String| BulkError { read, why };
-        let (Some(client), Some(url)) = (&self.client, self.links.log_file(piece.task, &piece.log)) else {
+        let client = self.client.get_or_init(|| http::client(&self.options).ok());
+        let (Some(client), Some(url)) = (client, self.links.log_file(piece.task, &piece.log)) else {
             return Err(failed(0, "no topurl in the Koji profile".into()));
         };
         let range = format!("bytes={}-{}", piece.offset, piece.offset + piece.size - 1);

@@ -132,17 +132,22 @@ pub(super) enum AttemptError {
     Status { status: u16, text: String },
     /// Success, but no answer.
     NotXmlRpc { text: String, source: DecodeError },
+    /// There is no client to send anything with.
+    Client(ClientError),
 }
 
 impl AttemptError {
     /// Whether the hub may have carried the call out all the same.
     pub(super) fn may_have_run(&self) -> bool {
-        !matches!(self, AttemptError::Transport { failure: Failure::NotSent | Failure::Certificate, .. })
+        !matches!(
+            self,
+            AttemptError::Transport { failure: Failure::NotSent | Failure::Certificate, .. } | AttemptError::Client(_)
+        )
     }
 
     fn trouble(&self) -> Option<Trouble> {
         match self {
-            AttemptError::Transport { failure: Failure::Certificate, .. } => None,
+            AttemptError::Transport { failure: Failure::Certificate, .. } | AttemptError::Client(_) => None,
             AttemptError::Transport { failure: Failure::NotSent, .. } => Some(Trouble::NotSent),
             AttemptError::Transport { failure: Failure::Lost, .. } => Some(Trouble::Lost),
             AttemptError::Status { status, .. } => Some(Trouble::Status(*status)),
@@ -155,6 +160,7 @@ impl AttemptError {
             AttemptError::Transport { reason, .. } => reason.clone(),
             AttemptError::Status { status, .. } => format!("HTTP status {status}"),
             AttemptError::NotXmlRpc { source, .. } => source.to_string(),
+            AttemptError::Client(source) => source.to_string(),
         }
     }
 }
@@ -172,7 +178,8 @@ struct LoggedIn {
 /// A connection to a hub. One writer: calls go one after the other.
 pub struct Session {
     settings: HubSettings,
-    client: reqwest::Client,
+    /// Made when it is first needed: reading certificates takes a while.
+    client: Option<reqwest::Client>,
     events: EventSender,
     login: Option<LoggedIn>,
     answered: bool,
@@ -181,12 +188,8 @@ pub struct Session {
 
 impl Session {
     /// Prepares an anonymous connection; nothing is sent. Retries and renewals are told to `events`.
-    ///
-    /// # Errors
-    /// When the TLS settings are unusable.
-    pub fn new(settings: HubSettings, events: EventSender) -> Result<Session, SessionError> {
-        let client = http::client(&settings.client)?;
-        Ok(Session { settings, client, events, login: None, answered: false, in_trouble: false })
+    pub fn new(settings: HubSettings, events: EventSender) -> Session {
+        Session { settings, client: None, events, login: None, answered: false, in_trouble: false }
     }
 
     /// The hub's address, fit for messages.
@@ -199,9 +202,9 @@ impl Session {
         &self.events
     }
 
-    /// A client for the hub's files: no session, no certificate, redirects followed. `None` when it cannot be made.
-    pub fn files_client(&self) -> Option<reqwest::Client> {
-        http::client(&ClientOptions { redirects: http::Redirects::Follow, ..self.settings.client.clone() }).ok()
+    /// How the hub's files are read: no session, no certificate, redirects followed.
+    pub fn files_client(&self) -> ClientOptions {
+        ClientOptions { redirects: http::Redirects::Follow, certificate: None, ..self.settings.client.clone() }
     }
 
     /// Whether there is a session.
@@ -258,8 +261,8 @@ impl Session {
     /// When the hub refuses, or there are no usable credentials.
     pub async fn log_in(&mut self, credentials: Credentials) -> Result<(), SessionError> {
         if let Credentials::Certificate { path, .. } = &credentials {
-            let options = ClientOptions { certificate: Some(path.clone()), ..self.settings.client.clone() };
-            self.client = http::client(&options)?;
+            self.settings.client.certificate = Some(path.clone());
+            self.client = None;
         }
         self.login = None;
         self.request_login(credentials, Renewal::No).await
@@ -373,6 +376,7 @@ impl Session {
             AttemptError::Transport { reason, .. } => SessionError::Unreachable { server, operation, reason, attempts },
             AttemptError::Status { status, text } => SessionError::Status { server, operation, status, text },
             AttemptError::NotXmlRpc { text, source } => SessionError::NotXmlRpc { server, operation, text, source },
+            AttemptError::Client(source) => SessionError::Client(source),
         }
     }
 
@@ -456,14 +460,18 @@ impl Session {
     }
 
     async fn post(
-        &self,
+        &mut self,
         url: Url,
         mut headers: HeaderMap,
         body: &str,
         timeout: Option<Duration>,
     ) -> Result<Answer, AttemptError> {
         insert(&mut headers, "content-type", "text/xml");
-        let mut request = self.client.post(url).headers(headers).body(body.to_owned());
+        let client = match self.client.take() {
+            Some(client) => client,
+            None => http::client(&self.settings.client).map_err(AttemptError::Client)?,
+        };
+        let mut request = self.client.insert(client).post(url).headers(headers).body(body.to_owned());
         if let Some(timeout) = timeout {
             request = request.timeout(timeout);
         }

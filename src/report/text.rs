@@ -58,7 +58,7 @@ pub fn usage_error(text: &str) {
 pub fn warning(mode: &OutputMode, text: &dyn Display) {
     let (color, off) = if mode.color_stderr { ("\x1b[33m", "\x1b[0m") } else { ("", "") };
     let text = sanitize::text(&text.to_string());
-    let _ = write!(io::stderr(), "{color}warning:{off} {text}\n");
+    let _ = writeln!(io::stderr(), "{color}warning:{off} {text}");
 }
 
 /// Something good to know, on standard error; `-q` hides it.

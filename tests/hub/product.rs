@@ -30,7 +30,7 @@ fn session_with(server: &str, client: ClientOptions) -> (Session, EventReceiver)
     let retry = RetryPolicy { max_retries: 5, interval, anonymous: true, offline: Some(interval) };
     let auth_timeout = Duration::from_secs(10);
     let server = server.parse().expect("an address");
-    (Session::new(HubSettings { server, client, retry, auth_timeout }, events).expect("a client"), receiver)
+    (Session::new(HubSettings { server, client, retry, auth_timeout }, events), receiver)
 }
 
 fn password() -> Credentials {

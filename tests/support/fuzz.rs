@@ -2,6 +2,8 @@
 //!
 //! Every input that makes a parser panic is written to the current folder before the program ends with the panic.
 
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a program for developers")]
+
 use std::time::{Duration, Instant};
 
 use fedpkg_container_build::koji::xmlrpc;
