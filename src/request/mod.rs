@@ -1,5 +1,8 @@
 //! What is to be built: the request, how it is planned, and what would be refused.
 
+pub mod check;
+pub mod findings;
+pub mod nvr;
 pub mod plan;
 
 use serde::Serialize;
