@@ -3,16 +3,19 @@
 //! Reading is bounded (size, nesting, aliases), because the file comes from a checkout that anybody may have written.
 
 use std::fmt;
+use std::ops::Range;
 
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
-use serde_saphyr::Spanned;
 use serde_saphyr::options::{AliasLimits, DuplicateKeyPolicy, Options};
+use serde_saphyr::{Span, Spanned};
 
 /// A value and the line it begins on.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Node {
     pub(super) value: Yaml,
     pub(super) line: usize,
+    /// The bytes of the file that spell it, where the reader knows them.
+    span: Option<Range<usize>>,
 }
 
 /// The kinds of values that JSON Schema tells apart.
@@ -21,7 +24,8 @@ pub(super) enum Yaml {
     Null,
     Bool(bool),
     Integer(i128),
-    Number(f64),
+    /// As it is spelt: `1.10` is not `1.1` to a person.
+    Number(String),
     Text(String),
     List(Vec<Node>),
     Map(Vec<Entry>),
@@ -39,9 +43,11 @@ pub(super) struct Entry {
 pub(super) fn parse(text: &str) -> Result<Node, serde_saphyr::Error> {
     // Python's yaml makes null of a file without a document.
     if text.lines().all(|line| line.trim_start().starts_with('#') || line.trim().is_empty()) {
-        return Ok(Node { value: Yaml::Null, line: 1 });
+        return Ok(Node { value: Yaml::Null, line: 1, span: None });
     }
-    serde_saphyr::from_str_with_options(text, limits())
+    let mut file: Node = serde_saphyr::from_str_with_options(text, limits())?;
+    file.resolve_as_python(text);
+    Ok(file)
 }
 
 fn limits() -> Options {
@@ -62,6 +68,23 @@ fn limits() -> Options {
 }
 
 impl Node {
+    /// Makes text of what only YAML 1.2 takes for a number: OSBS reads the file with Python's yaml, which is of 1.1.
+    fn resolve_as_python(&mut self, file: &str) {
+        let spelling = self.span.clone().and_then(|span| file.get(span)).map(str::trim);
+        match (&mut self.value, spelling) {
+            (Yaml::List(items), _) => items.iter_mut().for_each(|item| item.resolve_as_python(file)),
+            (Yaml::Map(entries), _) => entries.iter_mut().for_each(|entry| entry.value.resolve_as_python(file)),
+            (Yaml::Integer(_), Some(spelling)) if !is_python_integer(spelling) => {
+                self.value = Yaml::Text(spelling.to_owned());
+            }
+            (Yaml::Number(_), Some(spelling)) if is_python_float(spelling) => {
+                self.value = Yaml::Number(spelling.to_owned());
+            }
+            (Yaml::Number(_), Some(spelling)) => self.value = Yaml::Text(spelling.to_owned()),
+            _ => {}
+        }
+    }
+
     /// The entry of a map that counts: the last one of that key.
     pub(super) fn get(&self, key: &str) -> Option<&Node> {
         let Yaml::Map(entries) = &self.value else { return None };
@@ -91,7 +114,7 @@ impl fmt::Display for Yaml {
             Yaml::Null => f.write_str("null"),
             Yaml::Bool(value) => write!(f, "{value}"),
             Yaml::Integer(value) => write!(f, "{value}"),
-            Yaml::Number(value) => write!(f, "{value:?}"),
+            Yaml::Number(spelling) => f.write_str(spelling),
             Yaml::Text(text) => write!(f, "{text:?}"),
             Yaml::List(_) => f.write_str("a list"),
             Yaml::Map(_) => f.write_str("a mapping"),
@@ -102,12 +125,31 @@ impl fmt::Display for Yaml {
 impl<'de> Deserialize<'de> for Node {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Node, D::Error> {
         let spanned = Spanned::<Yaml>::deserialize(deserializer)?;
-        Ok(Node { line: line_of(&spanned), value: spanned.value })
+        let line = usize::try_from(spanned.referenced.line()).unwrap_or(usize::MAX).max(1);
+        Ok(Node { line, span: bytes(spanned.defined.span()), value: spanned.value })
     }
 }
 
-fn line_of<T>(spanned: &Spanned<T>) -> usize {
-    usize::try_from(spanned.referenced.line()).unwrap_or(usize::MAX).max(1)
+fn bytes(span: Span) -> Option<Range<usize>> {
+    let start = usize::try_from(span.byte_offset()?).ok()?;
+    let length = usize::try_from(span.byte_len()?).ok()?;
+    Some(start..start.checked_add(length)?)
+}
+
+/// Python's yaml takes `08` and `0o7` for text.
+fn is_python_integer(spelling: &str) -> bool {
+    let digits = spelling.trim_start_matches(['+', '-']);
+    match digits.strip_prefix('0') {
+        Some(rest) if rest.starts_with(['b', 'x']) => true,
+        Some(rest) => rest.bytes().all(|byte| matches!(byte, b'0'..=b'7' | b'_')),
+        None => true,
+    }
+}
+
+/// Python's yaml takes a number without a point, or with an exponent without a sign, for text: `1e3`, `1.0e3`.
+fn is_python_float(spelling: &str) -> bool {
+    let has_signed_exponent = |(_, exponent): (&str, &str)| exponent.starts_with(['+', '-']);
+    spelling.contains('.') && spelling.split_once(['e', 'E']).is_none_or(has_signed_exponent)
 }
 
 impl<'de> Deserialize<'de> for Yaml {
@@ -158,7 +200,7 @@ impl<'de> Visitor<'de> for YamlVisitor {
     }
 
     fn visit_f64<E>(self, value: f64) -> Result<Yaml, E> {
-        Ok(Yaml::Number(value))
+        Ok(Yaml::Number(format!("{value:?}")))
     }
 
     fn visit_str<E>(self, text: &str) -> Result<Yaml, E> {

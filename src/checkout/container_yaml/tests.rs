@@ -87,7 +87,7 @@ fn what_osbs_refuses_is_found_on_its_line() {
         ("image_build_method: kaniko\n", &["1 deprecated image_build_method", "1 value image_build_method"]),
         ("autorebuild:\n  from_latest: true\n", &["1 deprecated autorebuild"]),
         ("set_release_env: A\nset_release_env: B\n", &["2 twice set_release_env (1)"]),
-        ("tags: [\n", &["2 syntax"]),
+        ("tags: [\n", &["1 syntax"]),
         ("a: b: c\n", &["1 syntax"]),
         ("--- {}\n--- {}\n", &["2 syntax"]),
     ] {
@@ -145,4 +145,22 @@ fn what_is_not_text_or_not_a_file_is_a_problem() {
     std::fs::create_dir(root.path().join(FILE_NAME)).unwrap();
     let read = ContainerYaml::read(root.path()).unwrap();
     assert!(matches!(read.problems[0].kind, ProblemKind::Unreadable { .. }), "{read:?}");
+}
+
+#[test]
+fn numbers_are_those_of_pythons_yaml_as_they_are_spelt() {
+    let found = |yaml: &str| {
+        let wrong = ContainerYaml::parse(yaml.as_bytes()).problems.into_iter().find_map(|problem| match problem.kind {
+            ProblemKind::WrongType { found, .. } => Some(found),
+            _ => None,
+        });
+        wrong.unwrap_or_default()
+    };
+    for spelling in ["1.10", "42", "0x1F", "010", "1.0e+3"] {
+        assert!(!found(&format!("tags: [{spelling}]")).is_empty(), "{spelling}");
+    }
+    assert_eq!(found("tags:\n- é\n- 1.10  # ten\n"), "1.10");
+    for text in ["1e3", "08", "0o7", "'1.10'", "\"42\"", "1.0e3"] {
+        assert_eq!(found(&format!("tags: [{text}]")), "", "{text}");
+    }
 }

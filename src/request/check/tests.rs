@@ -98,7 +98,7 @@ fn flatpaks_need_container_yaml_and_no_dockerfile() {
         ("", error("not-a-flatpak", None)),
         ("flatpak:\n  name: demo\n", error("flatpak-without-content", Some(2))),
         ("compose:\n  packages: [demo]\nflatpak:\n  id: demo\n", error("flatpak-without-name", Some(4))),
-        ("flatpak: [\n", error("container-yaml-syntax", Some(2))),
+        ("flatpak: [\n", error("container-yaml-syntax", Some(1))),
     ] {
         let root = checkout(&[("container.yaml", yaml)]);
         assert_eq!(found(&check_files(root.path(), &flatpak())), expected, "{yaml}");
