@@ -72,6 +72,8 @@ impl Finding {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test that cannot go on shall stop")]
+
     use super::*;
 
     #[test]

@@ -175,6 +175,8 @@ pub fn is_additional_tag(value: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test that cannot go on shall stop")]
+
     use super::*;
 
     #[test]

@@ -63,6 +63,7 @@ fn limits() -> Options {
         budget: budget,
         alias_limits: aliases,
         duplicate_keys: DuplicateKeyPolicy::PassThrough,
+        legacy_octal_numbers: true,
         with_snippet: false,
     }
 }
@@ -146,7 +147,8 @@ fn is_python_integer(spelling: &str) -> bool {
     }
 }
 
-/// Python's yaml takes a number without a point, or with an exponent without a sign, for text: `1e3`, `1.0e3`.
+/// Python's yaml takes a number without a point, or with an exponent without a sign, for text: `1e3` (which a commit hash
+/// may look like), `1.0e3`.
 fn is_python_float(spelling: &str) -> bool {
     let has_signed_exponent = |(_, exponent): (&str, &str)| exponent.starts_with(['+', '-']);
     spelling.contains('.') && spelling.split_once(['e', 'E']).is_none_or(has_signed_exponent)

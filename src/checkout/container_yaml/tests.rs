@@ -1,3 +1,5 @@
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on shall stop")]
+
 use super::*;
 
 /// Ids would be the caller's; here a problem is its variant's name, its line and its key.

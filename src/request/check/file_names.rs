@@ -79,6 +79,8 @@ fn looks_like_dockerfile(name: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test that cannot go on shall stop")]
+
     use super::*;
 
     #[test]

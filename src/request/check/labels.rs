@@ -85,9 +85,11 @@ fn version(dockerfile: &Dockerfile, file: &str) -> Option<Finding> {
 }
 
 fn release(label: &Label, file: &str) -> Option<Finding> {
-    let checked = nvr::check_release_label(&label.value);
-    unexpanded(label, file).or_else(|| bad(checked, "bad-release", label, file)).map(|finding| {
-        finding.hint("write e.g. 1, 2.1 or 1.f42; or leave the label out, and the builder takes the next free release")
+    unexpanded(label, file).or_else(|| {
+        let finding = bad(nvr::check_release_label(&label.value), "bad-release", label, file)?;
+        Some(
+            finding.hint("write e.g. 1, 2.1 or 1.f42, or leave the label out: the builder takes the next free release"),
+        )
     })
 }
 

@@ -1,3 +1,5 @@
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on shall stop")]
+
 use std::fs;
 
 use super::*;
