@@ -136,13 +136,13 @@ impl Dockerfile {
         for statement in &statements {
             stages.take(statement).map_err(|(line, problem)| malformed(line, problem.to_string()))?;
         }
+        let divergences = engine::divergences(text, &statements);
         let instructions = statements.into_iter().map(|statement| Instruction {
             keyword: statement.keyword.to_uppercase(),
             line: statement.line,
             span: statement.span,
         });
-        let instructions: Vec<_> = instructions.collect();
-        let divergences = engine::divergences(text, &instructions);
+        let instructions = instructions.collect();
         Ok(Dockerfile { labels: stages.labels, base_images: stages.base_images, instructions, divergences })
     }
 
@@ -269,6 +269,29 @@ mod tests {
         ];
         for (bytes, expected) in cases {
             assert_eq!(Dockerfile::parse(bytes, Path::new("D")).unwrap_err().to_string(), *expected);
+        }
+    }
+
+    #[test]
+    fn long_files_take_no_longer_than_their_length() {
+        let patterns: [fn(usize) -> String; 10] = [
+            |at| format!("RUN <<E{at}\n"),
+            |_| "RUN a <<E\n\tE\n".to_owned(),
+            |_| "LABEL a=${b:-c} \\\n".to_owned(),
+            |at| format!("LABEL a{at}=${{b:\n"),
+            |at| format!("FROM a AS s{at}\n"),
+            |_| "\\\n".to_owned(),
+            |_| "$".to_owned(),
+            |_| "${b:".to_owned(),
+            |_| "LABEL a=1 \\\n\n b=2\n".to_owned(),
+            |_| "ONBUILD ".to_owned(),
+        ];
+        for pattern in patterns {
+            let started = std::time::Instant::now();
+            let text: String = (0..30_000).map(pattern).collect();
+            let _ = Dockerfile::parse(format!("FROM a\nLABEL a={text}").as_bytes(), Path::new("D"));
+            let _ = Dockerfile::parse(format!("FROM a\n{text}").as_bytes(), Path::new("D"));
+            assert!(started.elapsed() < std::time::Duration::from_secs(10), "{}: {:?}", pattern(1), started.elapsed());
         }
     }
 

@@ -90,7 +90,7 @@ fn variable(rest: &mut Chars) -> (String, bool, Option<char>) {
     loop {
         match rest.next() {
             Some('{') if name.is_empty() => braced = true,
-            Some(character) if character.is_alphanumeric() || character == '_' => name.push(character),
+            Some(character) if is_of_name(character) => name.push(character),
             end => return (name, braced, end),
         }
     }
@@ -112,6 +112,30 @@ pub(super) fn words(value: &str) -> Vec<(usize, &str)> {
     }
     words.extend(start.map(|start| (start, &value[start..])));
     words
+}
+
+/// How many characters of a form are looked at for its end: people write short ones.
+const LONGEST_FORM: usize = 256;
+
+/// The forms that begin like a variable in braces and go on behind its name, each with its offset: `${NAME:-default}`.
+pub(super) fn unknown_expansions(value: &str) -> Vec<(usize, &str)> {
+    let mut found = Vec::new();
+    let mut quoting = Quoting::default();
+    for (at, character) in value.char_indices() {
+        if character == '$' && quoting.expands() {
+            let form = &value[at..];
+            let name = form.strip_prefix("${").map(|rest| rest.trim_start_matches(is_of_name));
+            let is_odd = name.is_some_and(|behind| behind.starts_with([':', '-', '+', '?', '#', '%', '/']));
+            let end = form.char_indices().take(LONGEST_FORM).find(|(_, character)| *character == '}');
+            found.extend(end.filter(|_| is_odd).map(|(end, _)| (at, &form[..=end])));
+        }
+        quoting.step(character);
+    }
+    found
+}
+
+fn is_of_name(character: char) -> bool {
+    character.is_alphanumeric() || character == '_'
 }
 
 /// Where a character stands to the quotes before it.
