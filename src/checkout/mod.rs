@@ -1,6 +1,7 @@
 //! The dist-git checkout: what git says, what the remote is called, and what the files in it say.
 
 pub mod autorebuild;
+pub mod container_yaml;
 pub mod dockerfile;
 mod git;
 mod git_settings;

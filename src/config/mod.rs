@@ -6,7 +6,7 @@
 
 pub mod ini;
 pub mod koji;
-mod nearest;
+pub(crate) mod nearest;
 mod redact;
 pub mod rpkg;
 pub mod show;

@@ -1,7 +1,7 @@
 //! The known name that a misspelt one resembles most.
 
 /// The candidate with the fewest edits to `name`, if they are at most a third of its letters (and at least one is allowed).
-pub(super) fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+pub(crate) fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let limit = (name.chars().count() / 3).max(1);
     candidates
         .into_iter()

@@ -1,64 +1,96 @@
-//! What a check found: each with a stable id, a severity, and the place.
+//! What was found wrong with a build before it was submitted, as data: an id for programs, a sentence for people.
+//!
+//! Nothing is found here (see [`super::check`]) and nothing is printed.
 
 use serde::Serialize;
 
-/// Something found in a checkout, or said by a hub, about a build that was not submitted yet.
+/// One thing found.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Finding {
-    /// Stable name of the kind of finding, in kebab case.
+    /// Which rule it is, in kebab-case, e.g. `missing-label`; ids keep their meaning between releases.
     pub id: &'static str,
     /// How bad it is.
     pub severity: Severity,
-    /// The file it is about, relative to the top of the checkout.
+    /// The file it is in, relative to the top of the checkout.
     pub file: Option<String>,
-    /// The line in that file, from 1.
+    /// The line in the file, from 1.
     pub line: Option<usize>,
-    /// What is wrong.
+    /// What is wrong, on what, and why.
     pub message: String,
     /// What to do about it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub hint: Option<String>,
 }
 
-/// How bad a finding is.
+/// How bad a finding is. The order is from bad to harmless.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Severity {
-    /// The builder would refuse the build.
+    /// The build would be refused.
     Error,
-    /// The builder would build, perhaps not what is meant.
+    /// The build would run, but probably not as meant.
     Warning,
     /// Good to know.
     Note,
 }
 
 impl Finding {
-    /// A finding that makes the builder refuse.
+    /// Something that makes the build fail.
     pub fn error(id: &'static str, message: impl Into<String>) -> Finding {
         Finding { id, severity: Severity::Error, file: None, line: None, message: message.into(), hint: None }
     }
 
-    /// A finding that does not.
+    /// Something that the build survives.
     pub fn warning(id: &'static str, message: impl Into<String>) -> Finding {
         Finding { severity: Severity::Warning, ..Finding::error(id, message) }
     }
 
-    /// Says where it is.
+    /// Something that is good to know.
+    pub fn note(id: &'static str, message: impl Into<String>) -> Finding {
+        Finding { severity: Severity::Note, ..Finding::error(id, message) }
+    }
+
+    /// Says where: a file, and a line of it where there is one to point at.
     #[must_use]
-    pub fn at(mut self, file: &str, line: Option<usize>) -> Finding {
-        (self.file, self.line) = (Some(file.to_owned()), line);
-        self
+    pub fn at(self, file: &str, line: impl Into<Option<usize>>) -> Finding {
+        Finding { file: Some(file.to_owned()), line: line.into(), ..self }
     }
 
     /// Says what to do.
     #[must_use]
-    pub fn hint(mut self, hint: impl Into<String>) -> Finding {
-        self.hint = Some(hint.into());
-        self
+    pub fn hint(self, hint: impl Into<String>) -> Finding {
+        Finding { hint: Some(hint.into()), ..self }
     }
 
     /// Whether the build would be refused.
     pub fn is_error(&self) -> bool {
         self.severity == Severity::Error
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test that cannot go on shall stop")]
+
+    use super::*;
+
+    #[test]
+    fn json_has_lowercase_severities_and_always_file_and_line() {
+        let finding = Finding::warning("deprecated-label", "Name is an old name").at("Dockerfile", 3);
+        let json = serde_json::to_value(&finding).unwrap();
+        let expected = serde_json::json!({
+            "id": "deprecated-label", "severity": "warning", "file": "Dockerfile", "line": 3, "message": "Name is an old name"
+        });
+        assert_eq!(json, expected);
+        let bare = serde_json::to_value(Finding::error("no-dockerfile", "none").hint("write one")).unwrap();
+        let expected = serde_json::json!({"file": null, "line": null, "id": "no-dockerfile", "severity": "error", "message": "none", "hint": "write one"});
+        assert_eq!(bare, expected);
+    }
+
+    #[test]
+    fn only_errors_are_errors() {
+        assert!(Finding::error("x", "").is_error());
+        assert!(!Finding::warning("x", "").is_error());
+        assert!(!Finding::note("x", "").is_error());
     }
 }

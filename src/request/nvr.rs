@@ -1,40 +1,53 @@
-//! Names, versions, releases: the labels they come from, and what they may look like.
+//! Name, version and release: which labels they come from, and which values Koji and registries take.
+//!
+//! The names of labels are those of osbs-client's `Labels` and of koji-containerbuild's `LABEL_NAME_MAP`; the formats are
+//! osbs-client's `RELEASE_LABEL_FORMAT` and `ISOLATED_RELEASE_FORMAT`, and the registries' grammar of tags.
 
 use std::fmt;
 
-/// A label that OSBS reads, by its names, the preferred one first (koji-containerbuild's `LABEL_NAME_MAP`).
+/// The length that registries allow a tag.
+pub const LONGEST_TAG: usize = 128;
+
+/// The label of the Koji package's name.
+pub const COMPONENT: LabelName = LabelName { name: "com.redhat.component", old: "BZComponent" };
+/// The label of the repository in the registry.
+pub const NAME: LabelName = LabelName { name: "name", old: "Name" };
+/// The label of the version.
+pub const VERSION: LabelName = LabelName { name: "version", old: "Version" };
+/// The label of the release.
+pub const RELEASE: LabelName = LabelName { name: "release", old: "Release" };
+
+/// All labels that have an old name which OSBS still reads.
+pub const RENAMED: [LabelName; 10] = [
+    COMPONENT,
+    NAME,
+    VERSION,
+    RELEASE,
+    LabelName { name: "architecture", old: "Architecture" },
+    LabelName { name: "vendor", old: "Vendor" },
+    LabelName { name: "authoritative-source-url", old: "Authoritative_Registry" },
+    LabelName { name: "run", old: "RUN" },
+    LabelName { name: "install", old: "INSTALL" },
+    LabelName { name: "uninstall", old: "UNINSTALL" },
+];
+
+/// A label with two names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum BuildLabel {
-    /// The Koji package.
-    Component,
-    /// The image's name in the registry.
-    Name,
-    /// The version.
-    Version,
-    /// The release; optional, the next free one is used without it.
-    Release,
+pub struct LabelName {
+    /// Today's name, which wins where both are set.
+    pub name: &'static str,
+    /// The name it had.
+    pub old: &'static str,
 }
 
-impl BuildLabel {
-    /// The names, the preferred one first.
-    pub fn names(self) -> [&'static str; 2] {
-        match self {
-            BuildLabel::Component => ["com.redhat.component", "BZComponent"],
-            BuildLabel::Name => ["name", "Name"],
-            BuildLabel::Version => ["version", "Version"],
-            BuildLabel::Release => ["release", "Release"],
-        }
-    }
-}
-
-/// Name, version and release of a build.
+/// A build's name in Koji.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Nvr {
-    /// The Koji package.
+    /// The Koji package; may contain `-`.
     pub name: String,
-    /// The version.
+    /// The version, without `-`.
     pub version: String,
-    /// The release.
+    /// The release, without `-`.
     pub release: String,
 }
 
@@ -44,64 +57,178 @@ impl fmt::Display for Nvr {
     }
 }
 
-/// The longest tag that registries take.
-pub const LONGEST_TAG: usize = 128;
-
-/// Whether a release label has the form OSBS asks for: `^\d+([._]?[a-zA-Z0-9]+)*$` (osbs-client's `RELEASE_LABEL_FORMAT`).
-pub fn is_release(release: &str) -> bool {
-    let digits = release.bytes().take_while(u8::is_ascii_digit).count();
-    let mut after_separator = false;
-    let well_formed = release.bytes().all(|byte| match byte {
-        b'.' | b'_' => !std::mem::replace(&mut after_separator, true),
-        byte if byte.is_ascii_alphanumeric() => {
-            after_separator = false;
-            true
-        }
-        _ => false,
-    });
-    digits > 0 && well_formed && !after_separator
+/// What the files and the request say of the NVR; the builder fills in the rest. No member is ever an empty string.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct PartialNvr {
+    /// The Koji package.
+    pub component: Option<String>,
+    /// The version; `None` also where it comes from a variable of the base image.
+    pub version: Option<String>,
+    /// The release; `None` where the builder takes the next free one.
+    pub release: Option<String>,
 }
 
-/// Whether the release of an isolated build has its form: `^\d+\.\d+(\..+)?$` (osbs-client's `ISOLATED_RELEASE_FORMAT`).
-pub fn is_isolated_release(release: &str) -> bool {
+impl PartialNvr {
+    /// The NVR, where nothing is left for the builder to decide.
+    pub fn complete(&self) -> Option<Nvr> {
+        Some(Nvr { name: self.component.clone()?, version: self.version.clone()?, release: self.release.clone()? })
+    }
+}
+
+/// Why a value cannot be part of an NVR or of a tag.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum NvrError {
+    /// Koji splits an NVR at its last two hyphens.
+    #[error("{value:?} contains `-`, which separates name, version and release")]
+    Hyphen {
+        /// The value.
+        value: String,
+    },
+    /// The value becomes part of a tag, and registries refuse the character.
+    #[error("{value:?} contains {character:?}, which a tag must not")]
+    Character {
+        /// The value.
+        value: String,
+        /// The first character that is not allowed.
+        character: char,
+    },
+    /// A tag may not begin so.
+    #[error("{value:?} begins with `.`, which a tag must not")]
+    LeadingDot {
+        /// The value.
+        value: String,
+    },
+    /// The release label is not what OSBS takes.
+    #[error("{value:?} is not a number, followed by letters and digits with single `.` or `_` between them")]
+    Release {
+        /// The value.
+        value: String,
+    },
+    /// The release of an isolated build is not what OSBS takes.
+    #[error("{value:?} is not of the form NUMBER.NUMBER or NUMBER.NUMBER.TEXT, which isolated builds need")]
+    IsolatedRelease {
+        /// The value.
+        value: String,
+    },
+}
+
+/// Checks a version, which begins the tag `VERSION-RELEASE`.
+///
+/// # Errors
+/// When it has a `-`, a character that no tag may have, or begins with a dot. An empty one is fine here.
+pub fn check_version(value: &str) -> Result<(), NvrError> {
+    if value.starts_with('.') {
+        return Err(NvrError::LeadingDot { value: value.to_owned() });
+    }
+    check_characters(value)
+}
+
+/// Checks the release label, as osbs-client does (`RELEASE_LABEL_FORMAT`).
+///
+/// # Errors
+/// When it does not have the format; an empty one has none, and means the next free release.
+pub fn check_release_label(value: &str) -> Result<(), NvrError> {
+    check_characters(value)?;
+    let pieces_are_full = value.split(['.', '_']).all(|piece| !piece.is_empty());
+    if value.is_empty() || (value.starts_with(|first: char| first.is_ascii_digit()) && pieces_are_full) {
+        return Ok(());
+    }
+    Err(NvrError::Release { value: value.to_owned() })
+}
+
+/// Checks the release that `--build-release` gave; only isolated builds prescribe a format (`ISOLATED_RELEASE_FORMAT`).
+///
+/// # Errors
+/// When it could not be part of an NVR and a tag, or an isolated build could not have it.
+pub fn check_release_option(value: &str, isolated: bool) -> Result<(), NvrError> {
+    if isolated && !is_isolated_release(value) {
+        return Err(NvrError::IsolatedRelease { value: value.to_owned() });
+    }
+    check_characters(value)
+}
+
+fn is_isolated_release(value: &str) -> bool {
     let is_number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-    let mut parts = release.splitn(3, '.');
-    let numbers = parts.next().is_some_and(is_number) && parts.next().is_some_and(is_number);
-    numbers && parts.next().is_none_or(|rest| !rest.is_empty() && !rest.contains('\n'))
+    let mut pieces = value.splitn(3, '.');
+    let first_two = [pieces.next(), pieces.next()];
+    first_two.into_iter().all(|piece| piece.is_some_and(is_number)) && pieces.next() != Some("")
 }
 
-/// Whether a tag may be in `additional-tags` or in `tags` of `container.yaml`: `^[\w.]{0,127}$` and not empty.
-pub fn is_additional_tag(tag: &str) -> bool {
-    (1..=127).contains(&tag.chars().count()) && tag.chars().all(|c| c.is_alphanumeric() || c == '_' || c == '.')
+fn check_characters(value: &str) -> Result<(), NvrError> {
+    if value.contains('-') {
+        return Err(NvrError::Hyphen { value: value.to_owned() });
+    }
+    match value.chars().find(|character| !is_tag_character(*character)) {
+        Some(character) => Err(NvrError::Character { value: value.to_owned(), character }),
+        None => Ok(()),
+    }
+}
+
+fn is_tag_character(character: char) -> bool {
+    character.is_ascii_alphanumeric() || matches!(character, '.' | '_')
+}
+
+/// Whether osbs-client would keep an additional tag (`^[\w.]{0,127}$`, not empty); it drops others with a warning.
+pub fn is_additional_tag(value: &str) -> bool {
+    !value.is_empty() && value.len() < LONGEST_TAG && value.chars().all(is_tag_character)
 }
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test that cannot go on shall stop")]
+
     use super::*;
 
     #[test]
-    fn releases() {
-        for release in ["1", "2.1", "1.f40", "1_a.b", "10a"] {
-            assert!(is_release(release), "{release}");
+    fn release_labels_have_osbs_format() {
+        for good in ["", "1", "2.1", "1.f40", "1_a.b", "10a", "1a2B"] {
+            assert_eq!(check_release_label(good), Ok(()), "{good}");
         }
-        for release in ["", "1-2", "1..2", "a1", "2.", "1.2-rc", "1._2", ".1", "1 2"] {
-            assert!(!is_release(release), "{release}");
-        }
-    }
-
-    #[test]
-    fn isolated_releases() {
-        for release in ["2.1", "2.1.hotfix", "2.1.x-y z"] {
-            assert!(is_isolated_release(release), "{release}");
-        }
-        for release in ["2", "2.1.", "1.f40", "", "2.", ".1", "2.1\n.x"] {
-            assert!(!is_isolated_release(release), "{release}");
+        for bad in ["1-2", "1..2", "a1", "2.", "1.2-rc", ".1", "1 2", "1._2", "é", "$R"] {
+            assert!(check_release_label(bad).is_err(), "{bad}");
         }
     }
 
     #[test]
-    fn additional_tags() {
-        assert!(is_additional_tag("latest") && is_additional_tag("1.0") && is_additional_tag(&"a".repeat(127)));
-        assert!(!is_additional_tag("a-b") && !is_additional_tag("") && !is_additional_tag(&"a".repeat(128)));
+    fn isolated_releases_need_two_numbers() {
+        for good in ["2.1", "2.1.hotfix", "10.20.a.b_c"] {
+            assert_eq!(check_release_option(good, true), Ok(()), "{good}");
+        }
+        for bad in ["2", "2.1.", "1.f40", "", ".1", "2.1a", "2.1.x-y"] {
+            assert!(check_release_option(bad, true).is_err(), "{bad}");
+        }
+        for good in ["2", "1.f40", "rc1"] {
+            assert_eq!(check_release_option(good, false), Ok(()), "{good}");
+        }
+        let hyphen = NvrError::Hyphen { value: "1-2".to_owned() };
+        assert_eq!(check_release_option("1-2", false), Err(hyphen));
+    }
+
+    #[test]
+    fn versions_are_the_beginning_of_a_tag() {
+        for good in ["", "1.0", "42", "rawhide", "_1"] {
+            assert_eq!(check_version(good), Ok(()), "{good}");
+        }
+        for bad in ["1-2", ".1", "1/2", "1+2", "1 2", "1~rc"] {
+            assert!(check_version(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn additional_tags_are_short_words() {
+        for (tag, kept) in [("latest", true), ("1.0", true), ("", false), ("a-b", false), ("a b", false)] {
+            assert_eq!(is_additional_tag(tag), kept, "{tag}");
+        }
+        assert!(is_additional_tag(&"x".repeat(127)));
+        assert!(!is_additional_tag(&"x".repeat(128)));
+    }
+
+    #[test]
+    fn an_nvr_is_complete_or_nothing() {
+        let mut partial =
+            PartialNvr { component: Some("demo-container".into()), version: Some("1.0".into()), release: None };
+        assert_eq!(partial.complete(), None);
+        partial.release = Some("3".into());
+        assert_eq!(partial.complete().unwrap().to_string(), "demo-container-1.0-3");
     }
 }
