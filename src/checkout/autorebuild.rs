@@ -121,10 +121,9 @@ fn read(path: &Path) -> Result<String, AutorebuildError> {
     }
 }
 
-/// Puts `text` in the place of the file, keeping its permissions, and following a symbolic link as an ordinary write
-/// would.
+/// Puts `text` in the place of the file, keeping its permissions. A symbolic link is replaced and not followed: it may lead
+/// out of the checkout.
 fn replace(path: &Path, text: &str) -> io::Result<()> {
-    let path = fs::canonicalize(path).unwrap_or_else(|_| path.to_path_buf());
     let mut new = tempfile::Builder::new();
     new.prefix(FILE_NAME);
     // A temporary file is private unless told otherwise; this is what an ordinary new file gets, less the umask.
@@ -132,10 +131,10 @@ fn replace(path: &Path, text: &str) -> io::Result<()> {
     new.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
     let mut file = new.tempfile_in(path.parent().unwrap_or(Path::new(".")))?;
     file.write_all(text.as_bytes())?;
-    if let Ok(old) = fs::metadata(&path) {
+    if let Ok(old) = fs::metadata(path) {
         file.as_file().set_permissions(old.permissions())?;
     }
-    file.persist(&path)?;
+    file.persist(path)?;
     Ok(())
 }
 

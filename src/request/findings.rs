@@ -12,10 +12,8 @@ pub struct Finding {
     /// How bad it is.
     pub severity: Severity,
     /// The file it is in, relative to the top of the checkout.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub file: Option<String>,
     /// The line in the file, from 1.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub line: Option<usize>,
     /// What is wrong, on what, and why.
     pub message: String,
@@ -77,7 +75,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn json_has_lowercase_severities_and_no_empty_fields() {
+    fn json_has_lowercase_severities_and_always_file_and_line() {
         let finding = Finding::warning("deprecated-label", "Name is an old name").at("Dockerfile", 3);
         let json = serde_json::to_value(&finding).unwrap();
         let expected = serde_json::json!({
@@ -85,8 +83,7 @@ mod tests {
         });
         assert_eq!(json, expected);
         let bare = serde_json::to_value(Finding::error("no-dockerfile", "none").hint("write one")).unwrap();
-        let expected =
-            serde_json::json!({"id": "no-dockerfile", "severity": "error", "message": "none", "hint": "write one"});
+        let expected = serde_json::json!({"file": null, "line": null, "id": "no-dockerfile", "severity": "error", "message": "none", "hint": "write one"});
         assert_eq!(bare, expected);
     }
 

@@ -47,7 +47,7 @@ const CASES: &[Case] = &[
         |world| world.hub.hide_method("buildContainer"),
         &[],
         "no-container-plugin",
-        "the hub does not offer buildContainer",
+        "this hub does not build containers",
     ),
 ];
 

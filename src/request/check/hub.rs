@@ -21,8 +21,8 @@ pub fn check_hub(answers: &Answers, request: &BuildRequest, files: &FileReport) 
     let mut findings = Vec::new();
     if answers.builds_containers == Some(false) {
         let finding =
-            Finding::error("no-container-plugin", "the hub does not offer buildContainer: it builds no containers");
-        findings.push(finding.hint("is it the right Koji profile? see --profile, or the tool's configuration"));
+            Finding::error("no-container-plugin", "this hub does not build containers: it has no buildContainer");
+        findings.push(finding.hint("is it the right Koji profile? `config show` tells which is used"));
     }
     let Some(target) = &answers.target else {
         findings.push(unknown_target(&request.target));
