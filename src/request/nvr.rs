@@ -57,6 +57,25 @@ impl fmt::Display for Nvr {
     }
 }
 
+impl std::str::FromStr for Nvr {
+    type Err = NvrError;
+
+    /// Splits at the last two hyphens, and drops the epoch that a name may have before a `:` (Koji's `parse_NVR`).
+    ///
+    /// # Errors
+    /// When there are no two hyphens, or nothing is between or behind them.
+    fn from_str(text: &str) -> Result<Nvr, NvrError> {
+        let not_one = || NvrError::NotAnNvr { value: text.to_owned() };
+        let (rest, release) = text.rsplit_once('-').ok_or_else(not_one)?;
+        let (name, version) = rest.rsplit_once('-').ok_or_else(not_one)?;
+        if version.is_empty() || release.is_empty() {
+            return Err(not_one());
+        }
+        let name = name.split_once(':').map_or(name, |(_epoch, name)| name);
+        Ok(Nvr { name: name.to_owned(), version: version.to_owned(), release: release.to_owned() })
+    }
+}
+
 /// What the files and the request say of the NVR; the builder fills in the rest. No member is ever an empty string.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct PartialNvr {
@@ -78,6 +97,12 @@ impl PartialNvr {
 /// Why a value cannot be part of an NVR or of a tag.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum NvrError {
+    /// The text is no NVR.
+    #[error("{value:?} is not of the form NAME-VERSION-RELEASE")]
+    NotAnNvr {
+        /// The text.
+        value: String,
+    },
     /// Koji splits an NVR at its last two hyphens.
     #[error("{value:?} contains `-`, which separates name, version and release")]
     Hyphen {
@@ -230,5 +255,24 @@ mod tests {
         assert_eq!(partial.complete(), None);
         partial.release = Some("3".into());
         assert_eq!(partial.complete().unwrap().to_string(), "demo-container-1.0-3");
+    }
+
+    #[test]
+    fn an_nvr_is_split_at_its_last_two_hyphens() {
+        for (text, expected) in [
+            ("demo-container-1.0-3", Some(("demo-container", "1.0", "3"))),
+            ("a-b-c", Some(("a", "b", "c"))),
+            ("1:a-b-c", Some(("a", "b", "c"))),
+            ("-b-c", Some(("", "b", "c"))),
+            ("a-b", None),
+            ("a--c", None),
+            ("a-b-", None),
+            ("abc", None),
+            ("", None),
+        ] {
+            let nvr = text.parse::<Nvr>().ok();
+            let parts = nvr.as_ref().map(|nvr| (nvr.name.as_str(), nvr.version.as_str(), nvr.release.as_str()));
+            assert_eq!(parts, expected, "{text}");
+        }
     }
 }
