@@ -8,6 +8,7 @@
 
 mod support;
 
+mod arrows;
 mod check;
 mod checkout;
 mod cli;
