@@ -9,6 +9,7 @@
 mod support;
 
 mod arrows;
+mod cases;
 mod check;
 mod checkout;
 mod cli;
