@@ -20,25 +20,38 @@
 //!
 //! | Room | What it is for |
 //! | --- | --- |
-//! | `main.rs` | process set-up: signals, runtime, exit code |
-//! | [`cli`] | clap definitions, no logic |
+//! | `main.rs` | process set-up: the program's name, signals, runtime, exit code |
+//! | [`cli`] | clap definitions, no logic; completion, man pages |
 //! | [`plugin`] | which tool's name the program was called by, and handing over to the real one |
 //! | [`commands`] | one file a sub-command: reads, plans, executes, in that order |
 //! | [`config`] | Python's ConfigParser dialect, the rpkg configuration, Koji profiles; every value with its origin |
 //! | [`checkout`] | the dist-git checkout: git, remote, Dockerfile, container.yaml |
-//! | [`request`] | the build request, its plan and its checks |
-//! | [`builder`] | the closed set of builders, and cancellation |
-//! | [`koji`] | the hub: XML-RPC, sessions, typed calls, watching, logs |
+//! | [`request`] | the build request, its plan, its checks, names and releases |
+//! | [`gating`] | asking Greenwave about `gating.yaml` |
+//! | [`builder`] | what builders share: the user's wish to stop |
+//! | [`koji`] | the hub: XML-RPC, sessions, typed calls, submitting once, watching, logs |
 //! | [`event`], [`log_lines`] | what builders tell, and bytes to lines |
-//! | [`report`] | bars, plain lines or JSON Lines out of events |
+//! | [`report`] | bars, plain lines or JSON Lines out of events; everything else that is printed |
 //! | [`submissions`] | what was submitted from here and not yet seen to its end |
 //! | [`credentials`] | secrets and where they are kept |
 //! | [`http`] | the only place that makes an HTTP client |
 //! | [`error`], [`exit_code`] | kinds, sources, hints; the whole table of exit codes |
 //!
-//! Arrows: `commands -> {cli, config, checkout, request, builder, report, submissions}`, `request -> {config, checkout}`,
-//! `builder -> koji -> {http, credentials}`; `event` and `error` are leaves that everyone may use; `report` depends on
-//! `event` alone; nothing calls `cli` but `commands`, `request::plan` and `main`.
+//! Arrows: `commands -> {cli, config, checkout, request, koji, report, submissions}`, `request -> {checkout, koji}` (a check
+//! asks the hub's questions), `koji -> {http, credentials, request}`; `error`, `event` and `exit_code` are leaves that
+//! everyone may use; `report` depends on `event` and `log_lines` alone; nothing but `main` calls `commands`. A test holds
+//! every `use crate::` against the list of arrows.
+//!
+//! # Decisions
+//!
+//! * One thread does the waiting (tokio `current_thread`); the reporter has a thread of its own, because a terminal may
+//!   block. GSSAPI and the keyring are asked where blocking is allowed.
+//! * OpenSSL is the one TLS stack: the system's trust store and crypto-policies hold.
+//! * XML-RPC is decoded here, on `quick-xml`: see [`koji::xmlrpc`] for what a client of many hubs has to accept and refuse.
+//! * INI files are read here: see [`config::ini`] for what Python's dialect asks that INI libraries do not give.
+//! * Dockerfiles are read here: see [`checkout::dockerfile`]; what counts is what Python's dockerfile-parse sees.
+//! * What is not known is never made up: a fraction is shown only when both of its numbers were read, and a build whose
+//!   submission got no answer is looked for, not submitted again.
 
 pub mod builder;
 pub mod checkout;

@@ -8,6 +8,8 @@
 
 mod support;
 
+mod arrows;
+mod cases;
 mod check;
 mod checkout;
 mod cli;

@@ -1,5 +1,6 @@
 //! `check`: what the builder would refuse, without submitting anything.
 
+use crate::checkout::Checkout;
 use crate::cli::CheckArgs;
 use crate::error::{Error, ErrorKind, Result};
 use crate::exit_code::ExitCode;
@@ -18,10 +19,24 @@ use super::{Context, build, koji_build, koji_hub};
 pub async fn run(context: &Context, arguments: &CheckArgs) -> Result<ExitCode> {
     let config = context.rpkg_config()?;
     let checkout = context.checkout()?;
-    let options = build::container_options(&arguments.container);
-    let request =
-        build::planned(context, &arguments.container.build, &config, &checkout, Artifact::Container, options)?;
+    let plan = |checkout: &Checkout| {
+        let options = build::container_options(&arguments.container);
+        build::planned(context, &arguments.container.build, &config, checkout, Artifact::Container, options)
+    };
+    // What is not committed or pushed keeps a build from being submitted, but not the files from being checked.
+    let (request, not_ready) = match plan(&checkout) {
+        Ok(request) => (request, None),
+        Err(error) if error.kind() == ErrorKind::Checkout => (plan(&checkout.as_if_pushed())?, Some(error)),
+        Err(error) => return Err(error),
+    };
     let mut report = check::check_files(&checkout.root, &request);
+    report.findings.extend(not_ready.map(|error| {
+        let finding = Finding::error("checkout-not-ready", error.to_string());
+        match error.hints().first() {
+            Some(hint) => finding.hint(hint.clone()),
+            None => finding,
+        }
+    }));
     if !arguments.offline {
         let profile = context.koji_profile(&config)?;
         let koji = KojiBuild { profile: &profile, environment: &context.environment };

@@ -1,6 +1,6 @@
 //! Watching a build on a hub: one multiCall a poll for the whole task tree and all its logs.
 //!
-//! [`Watcher`] decides what to ask and what the answers mean, without sockets or clock; [`watch`] sends, waits and reads
+//! `Watcher` decides what to ask and what the answers mean, without sockets or clock; [`watch`] sends, waits and reads
 //! long logs below `topurl`. Watching needs no login: a hub that wants one is given one.
 //!
 //! Koji's own `watch_tasks` asks three calls a task and round, and `watch_logs` one a log and 16 KiB; this asks once.

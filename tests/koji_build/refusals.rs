@@ -147,3 +147,16 @@ fn builders_of_later_releases_say_so() {
     assert_eq!(run.status, Some(2), "{run}");
     assert!(run.stderr.contains("today's builders fail such a build"), "{run}");
 }
+
+#[test]
+fn a_check_looks_at_files_that_are_not_committed_yet() {
+    let world = World::new();
+    let clone = world.clone();
+    clone.write("Dockerfile", "FROM fedora:40\nLABEL com.redhat.component=foo-container name=foo version=1-2\n");
+    let check = world.run(&["check", "--offline", "--output", "json"]);
+    assert_eq!(check.status, Some(4), "{check}");
+    let report: Json = serde_json::from_str(check.stdout.lines().last().unwrap()).unwrap();
+    let found: Vec<&str> = report["findings"].as_array().unwrap().iter().map(|f| f["id"].as_str().unwrap()).collect();
+    assert!(found.contains(&"bad-version") && found.contains(&"checkout-not-ready"), "{report}");
+    assert_eq!(world.hub.requests().len(), 0);
+}

@@ -4,9 +4,16 @@
 
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a program for developers")]
 
+use std::path::Path;
 use std::time::{Duration, Instant};
 
+use fedpkg_container_build::checkout::container_yaml::ContainerYaml;
+use fedpkg_container_build::checkout::dockerfile::Dockerfile;
+use fedpkg_container_build::config::ini::Ini;
 use fedpkg_container_build::koji::xmlrpc;
+use fedpkg_container_build::log_lines::LineSplitter;
+use fedpkg_container_build::report::progress::Progress;
+use fedpkg_container_build::report::sanitize;
 
 /// A parser and what it is fed with at first.
 struct Target {
@@ -15,14 +22,74 @@ struct Target {
     run: fn(&[u8]),
 }
 
-const TARGETS: &[Target] = &[Target {
-    name: "xmlrpc",
-    seeds: &[
-        "<?xml version='1.0'?>\n<methodResponse>\n<params>\n<param>\n<value><struct>\n<member>\n<name>id</name>\n<value><int>25</int></value>\n</member>\n<member>\n<name>request</name>\n<value><array><data>\n<value><string>git+https://h/c?d#e &amp; f</string></value>\n<value><nil/></value>\n<value><double>1.5</double></value><value><boolean>1</boolean></value><value><base64>AAE=</base64></value></data></array></value>\n</member>\n</struct></value>\n</param>\n</params>\n</methodResponse>\n",
-        "<methodResponse><fault><value><struct><member><name>faultCode</name><value><int>1000</int></value></member><member><name>faultString</name><value>x</value></member></struct></value></fault></methodResponse>",
-    ],
-    run: |input| drop(xmlrpc::decode_answer(input)),
-}];
+const TARGETS: &[Target] = &[
+    Target {
+        name: "xmlrpc",
+        seeds: &[
+            "<?xml version='1.0'?>\n<methodResponse>\n<params>\n<param>\n<value><struct>\n<member>\n<name>id</name>\n<value><int>25</int></value>\n</member>\n<member>\n<name>request</name>\n<value><array><data>\n<value><string>git+https://h/c?d#e &amp; f</string></value>\n<value><nil/></value>\n<value><double>1.5</double></value><value><boolean>1</boolean></value><value><base64>AAE=</base64></value></data></array></value>\n</member>\n</struct></value>\n</param>\n</params>\n</methodResponse>\n",
+            "<methodResponse><fault><value><struct><member><name>faultCode</name><value><int>1000</int></value></member><member><name>faultString</name><value>x</value></member></struct></value></fault></methodResponse>",
+        ],
+        run: |input| drop(xmlrpc::decode_answer(input)),
+    },
+    Target {
+        name: "ini",
+        seeds: &[
+            "[DEFAULT]\nbase = x\n[fedpkg]\nkojiprofile = koji\nanongiturl = https://h/%(repo)s.git\nlong = a\n  b\n\n  c ; no comment\n# comment\n; comment\nx: y = z\n[fedpkg.mbs]\nv = %(base)s%%\n",
+        ],
+        run: read_ini,
+    },
+    Target {
+        name: "dockerfile",
+        seeds: &[
+            "# syntax\nARG V=1\nFROM --platform=linux/amd64 fedora:$V AS build\nENV A=b \\\n  # comment\n  C=\"d e\"\nLABEL name=\"x $A\" 'q'=\\ z version=${V:-2}\nLABEL old form\nRUN <<EOF\nls\nEOF\nFROM build\nCOPY --from=build / /\n",
+        ],
+        run: |input| drop(Dockerfile::parse(input, Path::new("Dockerfile"))),
+    },
+    Target {
+        name: "container_yaml",
+        seeds: &[
+            "platforms:\n  only: [x86_64, s390x]\n  not: ppc64le\ncompose:\n  packages: []\n  modules:\n    - nodejs:18/default\n  signing_intent: release\n  pulp_repos: yes\nremote_sources:\n  - name: a\n    remote_source: &r {repo: 'https://h', ref: 0123456789012345678901234567890123456789}\n  - name: b\n    remote_source: *r\ntags: [latest, \"1.0\"]\nset_release_env: R\n",
+        ],
+        run: |input| drop(ContainerYaml::parse(input)),
+    },
+    Target {
+        name: "log_bytes",
+        seeds: &[
+            "STEP 1/2: FROM x\n\x1b[31mred\x1b[0m\rover\n(1/2): a.rpm\n\u{202e}x\u{9b}31m\n2025-03-01 10:15:00,123 - a - INFO - [1/2] STEP 3/4: RUN y\n",
+        ],
+        run: show_log,
+    },
+];
+
+/// Reads everything that was understood, so that interpolation is tried too.
+fn read_ini(input: &[u8]) {
+    let mut ini = Ini::new();
+    let _ = ini.read_bytes(input, Path::new("fuzz.conf"));
+    let sections: Vec<String> = ini.sections().map(str::to_owned).collect();
+    for section in &sections {
+        let _ = ini.items(section);
+        for key in ini.keys(section).into_iter().flatten() {
+            let _ = ini.boolean(section, key);
+        }
+    }
+}
+
+/// Cuts a log into lines and shows them as the live view does: made harmless, and read for progress.
+fn show_log(input: &[u8]) {
+    let mut splitter = LineSplitter::default();
+    let mut progress = Progress::default();
+    let mut show = |line: &[u8]| {
+        progress.line(line);
+        let safe = sanitize::line(line);
+        assert!(!safe.chars().any(char::is_control), "{safe:?}");
+        assert!(sanitize::cut(&safe, 20).chars().count() <= 20 + safe.len());
+    };
+    let (first, second) = input.split_at(input.len() / 2);
+    for chunk in [first, second] {
+        splitter.feed(chunk, &mut show);
+    }
+    splitter.flush(&mut show);
+}
 
 /// Pieces that parsers of text find interesting.
 const TOKENS: &[&str] = &[
