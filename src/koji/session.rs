@@ -13,8 +13,7 @@ use base64::Engine as _;
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use url::Url;
 
-use super::auth::Credentials;
-use super::auth::gssapi::{self, NegotiateError};
+use super::auth::{Credentials, NegotiateError, gssapi};
 use super::call::{Call, split_answers};
 use super::fault::{Fault, FaultKind};
 use super::retry::{Attempts, Next, RetryPolicy, Trouble};

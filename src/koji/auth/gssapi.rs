@@ -8,24 +8,7 @@ use libgssapi::credential::{Cred, CredUsage};
 use libgssapi::name::Name;
 use libgssapi::oid::{GSS_MECH_KRB5, GSS_MECH_SPNEGO, GSS_NT_HOSTBASED_SERVICE, GSS_NT_KRB5_PRINCIPAL, OidSet};
 
-/// Why there is no token.
-#[derive(Debug, Clone, thiserror::Error)]
-pub enum NegotiateError {
-    /// No usable ticket.
-    #[error("no valid Kerberos ticket: {0}")]
-    NoTicket(String),
-    /// There is a ticket, but no service ticket for the hub.
-    #[error("Kerberos gives no ticket for the service {service}: {reason}")]
-    NoService {
-        /// GSSAPI's name of the service, `HTTP@host`.
-        service: String,
-        /// The Kerberos library's words.
-        reason: String,
-    },
-    /// The program was built without Kerberos.
-    #[error("this build of the program has no Kerberos support (feature gssapi)")]
-    Unsupported,
-}
+use super::NegotiateError;
 
 /// Makes the first token of a negotiation with `HTTP@host`. Blocks: the KDC is asked.
 ///
