@@ -14,6 +14,12 @@ use reqwest::{Certificate, Client, Identity, redirect};
 /// How long to wait for a TCP and TLS connection. Koji's client uses its request time-out of twelve hours for this too.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
 
+/// After so long a silence the other side is asked whether it is still there, and again after each further one: a connection
+/// that a sleeping laptop or a changed network has cut is noticed within a minute.
+const KEEPALIVE: Duration = Duration::from_secs(15);
+/// How often it is asked in vain before the connection is given up.
+const KEEPALIVE_PROBES: u32 = 3;
+
 /// What this program calls itself in `User-Agent`.
 pub const USER_AGENT: &str = concat!(env!("CARGO_PKG_NAME"), "/", env!("CARGO_PKG_VERSION"));
 
@@ -79,7 +85,9 @@ pub fn client(options: &ClientOptions) -> Result<Client, ClientError> {
         .user_agent(USER_AGENT)
         .connect_timeout(CONNECT_TIMEOUT)
         .http1_only()
-        .tcp_keepalive(Duration::from_secs(60))
+        .tcp_keepalive(KEEPALIVE)
+        .tcp_keepalive_interval(KEEPALIVE)
+        .tcp_keepalive_retries(KEEPALIVE_PROBES)
         .redirect(match options.redirects {
             Redirects::Refuse => redirect::Policy::none(),
             Redirects::Follow => redirect::Policy::limited(10),

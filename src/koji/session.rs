@@ -183,12 +183,20 @@ pub struct Session {
     login: Option<LoggedIn>,
     answered: bool,
     in_trouble: bool,
+    /// The longest wait for the answer to a call, where it is shorter than the profile's time-out.
+    patience: Option<Duration>,
 }
 
 impl Session {
     /// Prepares an anonymous connection; nothing is sent. Retries and renewals are told to `events`.
     pub fn new(settings: HubSettings, events: EventSender) -> Session {
-        Session { settings, client: None, events, login: None, answered: false, in_trouble: false }
+        Session { settings, client: None, events, login: None, answered: false, in_trouble: false, patience: None }
+    }
+
+    /// Waits at most so long for each answer from now on. The profile's time-out is twelve hours by default: right for a call
+    /// that works that long, and far too long for noticing that a hub has stopped answering.
+    pub fn be_patient_for(&mut self, patience: Duration) {
+        self.patience = Some(patience);
     }
 
     /// The hub's address, fit for messages.
@@ -203,7 +211,12 @@ impl Session {
 
     /// How the hub's files are read: no session, no certificate, redirects followed.
     pub fn files_client(&self) -> ClientOptions {
-        ClientOptions { redirects: http::Redirects::Follow, certificate: None, ..self.settings.client.clone() }
+        ClientOptions {
+            redirects: http::Redirects::Follow,
+            certificate: None,
+            read_timeout: Some(FILE_SILENCE),
+            ..self.settings.client.clone()
+        }
     }
 
     /// Whether there is a session.
@@ -299,7 +312,7 @@ impl Session {
         if let (Some(login), Some(number)) = (&self.login, number) {
             login.identify(number, &mut url, &mut headers);
         }
-        self.post(url, headers, body, None).await
+        self.post(url, headers, body, self.patience).await
     }
 
     /// Renews an expired session or makes a new one for a session the hub does not know any more.
@@ -512,6 +525,9 @@ enum Renewal {
     Yes,
     No,
 }
+
+/// The longest silence while a file is read; after it the rest is read by calls.
+const FILE_SILENCE: Duration = Duration::from_secs(30);
 
 /// How long a logout may keep the user waiting.
 const LOGOUT_TIMEOUT: Duration = Duration::from_secs(5);
