@@ -165,7 +165,7 @@ fn two_dashes_cut_the_line_of_rpkgs_commands() {
 fn global_options_stand_before_and_after_the_sub_command() {
     let folder = tempfile::tempdir().unwrap();
     let options = format!(
-        "-C c --user-config u --dry-run --release r --name n --namespace ns --user me --password pw --runas you --path {} \
+        "-C c --user-config u --dry-run --release r --name n --namespace ns --user me --password tr0ub4dor --runas you --path {} \
          -v -v -d -q --output json --color never",
         folder.path().display()
     );
@@ -178,14 +178,14 @@ fn global_options_stand_before_and_after_the_sub_command() {
     assert_eq!(before.name.as_deref(), Some("n"));
     assert_eq!(before.namespace.as_deref(), Some("ns"));
     assert_eq!(before.user.as_deref(), Some("me"));
-    assert_eq!(before.password.as_ref().map(|secret| secret.expose()), Some("pw"));
+    assert_eq!(before.password.as_ref().map(|secret| secret.expose()), Some("tr0ub4dor"));
     assert_eq!(before.runas.as_deref(), Some("you"));
     assert_eq!(before.path.as_deref(), Some(folder.path()));
     assert_eq!((before.output, before.color), (OutputFormat::Json, ColorWhen::Never));
     assert_eq!(run(&format!("fedpkg container-build {options}")).globals, before);
     assert_eq!(run(&format!("fedpkg-container-build {options} --scratch")).globals, before);
     assert_eq!(run(&format!("fedpkg-container-build {options} status")).globals, before);
-    assert!(!format!("{before:?}").contains("pw"), "the password must not be seen in debug output");
+    assert!(!format!("{before:?}").contains("tr0ub4dor"), "the password must not be seen in debug output");
 }
 
 #[test]
