@@ -160,3 +160,16 @@ fn a_check_looks_at_files_that_are_not_committed_yet() {
     assert!(found.contains(&"bad-version") && found.contains(&"checkout-not-ready"), "{report}");
     assert_eq!(world.hub.requests().len(), 0);
 }
+
+#[test]
+fn files_outside_any_checkout_can_be_checked_offline() {
+    let world = World::new();
+    world.sandbox.write("foo/Dockerfile", "FROM fedora:$V\nLABEL a=b \\\n  c=d\n");
+    let check = world.run(&["check", "--offline", "--output", "json"]);
+    assert_eq!(check.status, Some(4), "{check}");
+    let report: Json = serde_json::from_str(check.stdout.lines().last().unwrap()).unwrap();
+    assert_eq!((&report["version"], &report["labels"]["c"]), (&Json::from(1), &Json::from("d")), "{report}");
+    assert_eq!(report["base_images"], serde_json::json!(["fedora:"]), "{report}");
+    let online = world.run(&["check"]);
+    assert_eq!(online.status, Some(1), "{online}");
+}
