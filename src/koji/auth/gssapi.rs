@@ -39,5 +39,6 @@ pub fn token(host: &str, principal: Option<&str>) -> Result<Vec<u8>, NegotiateEr
 fn tidy(error: &libgssapi::error::Error) -> String {
     let text = error.to_string();
     let text = text.replace("Unspecified GSS failure.  Minor code may provide more information", "");
-    text.trim().trim_start_matches('(').trim_end_matches(')').trim().to_owned()
+    let text = text.trim();
+    text.strip_prefix('(').and_then(|text| text.strip_suffix(')')).unwrap_or(text).to_owned()
 }
