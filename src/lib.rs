@@ -65,6 +65,7 @@ pub mod exit_code;
 pub mod gating;
 pub mod http;
 pub mod koji;
+pub mod local;
 pub mod log_lines;
 pub mod plugin;
 pub mod report;

@@ -6,6 +6,7 @@ pub mod dockerfile;
 mod git;
 mod git_settings;
 pub mod remote;
+pub mod sources;
 
 use std::path::{Path, PathBuf};
 
