@@ -13,6 +13,7 @@
 //! Nothing is checked that does not bear on labels and base images, and nothing is fetched: labels that a base image
 //! brings along are not known.
 
+mod build_file;
 mod engine;
 mod stages;
 mod structure;
@@ -21,6 +22,7 @@ mod words;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
+pub use build_file::{BuildFile, BuildFileError, Stage, StageInstruction};
 pub use engine::{Divergence, DivergenceKind};
 use stages::Stages;
 
@@ -126,13 +128,25 @@ impl Dockerfile {
     /// # Errors
     /// When it is not UTF-8, or is no Dockerfile.
     pub fn parse(content: &[u8], path: &Path) -> Result<Dockerfile, DockerfileError> {
+        Self::parse_with(content, path, &[])
+    }
+
+    /// Reads a file's content with the environment of the base image of its last stage, which labels may use.
+    ///
+    /// # Errors
+    /// When it is not UTF-8, or is no Dockerfile.
+    pub fn parse_with(
+        content: &[u8],
+        path: &Path,
+        parent_env: &[(String, String)],
+    ) -> Result<Dockerfile, DockerfileError> {
         let malformed = |line, what| DockerfileError::Malformed { file: path.to_owned(), line, what };
         let text = std::str::from_utf8(content).map_err(|error| {
             let before = content.get(..error.valid_up_to()).unwrap_or_default();
             malformed(1 + memchr::memchr_iter(b'\n', before).count(), "not UTF-8".to_owned())
         })?;
         let statements = structure::statements(text);
-        let mut stages = Stages::default();
+        let mut stages = Stages::with_parent_env(parent_env);
         for statement in &statements {
             stages.take(statement).map_err(|(line, problem)| malformed(line, problem.to_string()))?;
         }

@@ -6,6 +6,7 @@
 
 pub mod ini;
 pub mod koji;
+pub mod local;
 pub(crate) mod nearest;
 mod redact;
 pub mod rpkg;
@@ -89,6 +90,30 @@ pub enum ConfigError {
         /// The value.
         value: String,
         /// Where it stands.
+        origin: Origin,
+    },
+    /// A word that a key does not know.
+    #[error("{key} = `{}` is none of {} ({origin})", value.escape_debug(), words.join(", "))]
+    NoneOf {
+        /// The key.
+        key: &'static str,
+        /// The value.
+        value: String,
+        /// The words it may be.
+        words: &'static [&'static str],
+        /// Where it stands.
+        origin: Origin,
+    },
+    /// A line of a value that is not of the form that its key wants.
+    #[error("{key}: `{}` is not of the form {form} ({origin})", value.escape_debug())]
+    NotOfForm {
+        /// The key.
+        key: &'static str,
+        /// The line.
+        value: String,
+        /// The form.
+        form: &'static str,
+        /// Where the value begins.
         origin: Origin,
     },
     /// No Koji configuration file has the profile.
@@ -183,6 +208,8 @@ fn hint(error: &ConfigError) -> Option<String> {
         ConfigError::Ini(error) => ini_hint(error).map(str::to_owned),
         ConfigError::InvalidFile { .. }
         | ConfigError::UnknownBuilder { .. }
+        | ConfigError::NoneOf { .. }
+        | ConfigError::NotOfForm { .. }
         | ConfigError::MissingKojiConfig { .. }
         | ConfigError::EmptyKojiConfigFolder { .. }
         | ConfigError::UnreadableFolder { .. }

@@ -59,7 +59,7 @@ pub enum DivergenceKind {
 
 /// Instructions that say something of labels or parents.
 const TELLING: [&str; 4] = ["FROM", "ARG", "ENV", "LABEL"];
-const BYTE_ORDER_MARK: &str = "\u{feff}";
+pub(super) const BYTE_ORDER_MARK: &str = "\u{feff}";
 
 /// Compares the service's reading of a file with the engine's.
 pub(super) fn divergences(content: &str, service: &[Statement]) -> Vec<Divergence> {
@@ -67,7 +67,7 @@ pub(super) fn divergences(content: &str, service: &[Statement]) -> Vec<Divergenc
     if content.starts_with(BYTE_ORDER_MARK) {
         found.push(Divergence { line: 1, kind: DivergenceKind::ByteOrderMark });
     }
-    let engine = Engine::read(&without_here_documents(content, service));
+    let engine = Engine::read(&masked(content, service).0);
     let read_until = engine.refusal.as_ref().map_or(usize::MAX, |refusal| refusal.line);
     let mut told = None;
     for instruction in service.iter().filter(|instruction| instruction.line < read_until) {
@@ -117,9 +117,11 @@ fn is_telling(keyword: &str) -> bool {
     TELLING.contains(&keyword)
 }
 
-/// The file with comments of the same length in place of here-documents, and blanks in place of their `<<`.
-fn without_here_documents(content: &str, service: &[Statement]) -> String {
+/// The file with comments of the same length in place of here-documents, and blanks in place of their `<<`; and the line of the
+/// first of them.
+pub(super) fn masked(content: &str, service: &[Statement]) -> (String, Option<usize>) {
     let mut text = content.as_bytes().to_vec();
+    let mut first = None;
     let mut lines = None;
     let mut read = 0;
     for statement in service.iter().filter(|statement| takes_here_documents(statement.keyword)) {
@@ -135,10 +137,11 @@ fn without_here_documents(content: &str, service: &[Statement]) -> String {
             text[read..end].iter_mut().filter(|byte| **byte != b'\n').for_each(|byte| *byte = b'#');
             text[sign].fill(b' ');
             read = end;
+            first.get_or_insert(statement.line);
         }
     }
     // Whole lines and ASCII characters were replaced, so that it is still UTF-8.
-    String::from_utf8(text).unwrap_or_default()
+    (String::from_utf8(text).unwrap_or_default(), first)
 }
 
 const SIGN: &str = "<<";
@@ -243,7 +246,7 @@ fn refusal(error: &parse_dockerfile::Error) -> Option<Divergence> {
     Some(Divergence { line: error.line(), kind }).filter(|divergence| divergence.line > 0)
 }
 
-fn keyword<'a>(instruction: &'a Parsed) -> Option<&'a Keyword> {
+pub(super) fn keyword<'a>(instruction: &'a Parsed) -> Option<&'a Keyword> {
     Some(match instruction {
         Parsed::Add(add) => &add.add,
         Parsed::Arg(arg) => &arg.arg,

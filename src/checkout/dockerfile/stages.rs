@@ -36,6 +36,8 @@ pub(super) struct Stages {
     places: HashMap<String, usize>,
     /// Set by `ARG` before the first `FROM`.
     globals: Scope,
+    /// What every stage begins with: the variables of the base image.
+    parent_env: HashMap<String, String>,
     /// Of the present stage.
     scope: Scope,
     in_stage: bool,
@@ -51,6 +53,11 @@ struct Pair<T> {
 }
 
 impl Stages {
+    /// Stages that begin with the variables of the base image.
+    pub(super) fn with_parent_env(variables: &[(String, String)]) -> Stages {
+        Stages { parent_env: variables.iter().cloned().collect(), ..Stages::default() }
+    }
+
     /// Goes over one instruction; those that set nothing are passed over.
     pub(super) fn take(&mut self, statement: &Statement) -> Result<(), Located> {
         match statement.keyword.to_ascii_uppercase().as_str() {
@@ -79,7 +86,7 @@ impl Stages {
         let image = self.expander.expand(&statement.value[written.clone()], Some(&self.globals))?;
         self.base_images.push(BaseImage { image, line: statement.line, span: statement.in_file(written) });
         self.in_stage = true;
-        self.scope = Scope::default();
+        self.scope = Scope { envs: self.parent_env.clone(), ..Scope::default() };
         self.labels.clear();
         self.places.clear();
         Ok(())

@@ -1,0 +1,339 @@
+//! `[<tool>.local-build]`: how the OSBS workflow runs on this machine. Every key has a default, so that a machine with buildah
+//! needs none of them.
+//!
+//! The keys are named after those of atomic-reactor's `config.json` schema where there is one. Lists are separated by blanks,
+//! commas or line ends; `image_labels` and `image_equal_labels` have one entry a line. Nothing is read but the tool's own
+//! configuration, and nothing is checked against the world: that a registry exists is found out by the workflow.
+
+use std::path::PathBuf;
+
+use super::ini::{Ini, IniError, Sourced};
+use super::nearest::nearest;
+use super::rpkg::RpkgConfig;
+use super::{ConfigError, ConfigWarning};
+
+/// The keys of `[<tool>.local-build]`.
+pub const LOCAL_BUILD_KEYS: &[&str] = &[
+    "artifacts_allowed_domains",
+    "authfile",
+    "buildah",
+    "builder_ca_bundle",
+    "content_generator",
+    "expected_media_types",
+    "http_proxy",
+    "image_equal_labels",
+    "image_label_info_url_format",
+    "image_labels",
+    "image_size_limit",
+    "insecure_registries",
+    "isolation",
+    "koji_archive",
+    "koji_import",
+    "organization",
+    "parallel_downloads",
+    "pull_registries",
+    "push",
+    "registry",
+    "registry_mirrors",
+    "require_signed",
+    "signed_by",
+    "skopeo",
+    "source_registry",
+    "storage_driver",
+    "target_repo",
+    "yum_proxy",
+    "yum_repo_allowed_domains",
+];
+
+/// How the workflow runs on this machine.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LocalConfig {
+    /// Registry of images that `FROM` names without one; always allowed.
+    pub source_registry: String,
+    /// Further registries that base images may come from.
+    pub pull_registries: Vec<String>,
+    /// Where images are pushed to; `None` when nothing can be pushed.
+    pub registry: Option<String>,
+    /// Namespace that images of the source and the destination registry are enclosed in (`registries_organization`).
+    pub organization: Option<String>,
+    /// Registries whose certificates are not verified, or that speak plain HTTP.
+    pub insecure_registries: Vec<String>,
+    /// `(registry, mirror)`: where images of a registry are looked for first.
+    pub registry_mirrors: Vec<(String, String)>,
+    /// Credentials for registries; `None` for what buildah and skopeo find by themselves.
+    pub authfile: Option<PathBuf>,
+    /// Whether to push without `--push`.
+    pub push: bool,
+    /// Media types that the registry must be able to give the pushed image in.
+    pub expected_media_types: Vec<String>,
+    /// Labels that every image gets, in the order of the file.
+    pub image_labels: Vec<(String, String)>,
+    /// Groups of labels that shall have the same value.
+    pub image_equal_labels: Vec<Vec<String>>,
+    /// Format of the `url` label, with `{LABEL}` fields.
+    pub image_label_info_url_format: Option<String>,
+    /// Hosts (with port, where there is one) that yum repository files may come from; any when empty.
+    pub yum_repo_allowed_domains: Vec<String>,
+    /// Hosts and paths that artifacts may come from; any when empty.
+    pub artifacts_allowed_domains: Vec<String>,
+    /// Proxy for the repository of the Koji target.
+    pub yum_proxy: Option<String>,
+    /// Whether builds see the repository of the Koji target without `--target-repo`.
+    pub target_repo: bool,
+    /// PEM bundle that yum trusts while the image is built.
+    pub builder_ca_bundle: Option<PathBuf>,
+    /// The most bytes an image may have, uncompressed; `None` for any size.
+    pub image_size_limit: Option<u64>,
+    /// Ids of the keys that packages must be signed with.
+    pub signed_by: Vec<String>,
+    /// Whether packages must be signed with any key at all, where `signed_by` names none.
+    pub require_signed: bool,
+    /// How many artifacts are downloaded at once.
+    pub parallel_downloads: usize,
+    /// Whether to import into Koji without `--import`.
+    pub koji_import: bool,
+    /// The content generator that imports are made by.
+    pub content_generator: String,
+    /// What is uploaded as the image's archive.
+    pub koji_archive: KojiArchive,
+    /// Whether `RUN` sees the proxy settings of the environment.
+    pub http_proxy: bool,
+    /// The isolation of `RUN`; `None` for what this machine can do.
+    pub isolation: Option<String>,
+    /// The storage driver; `None` for what this machine can do.
+    pub storage_driver: Option<String>,
+    /// The program `buildah`.
+    pub buildah: PathBuf,
+    /// The program `skopeo`.
+    pub skopeo: PathBuf,
+    /// Keys that mean nothing.
+    pub warnings: Vec<ConfigWarning>,
+}
+
+/// What Koji gets as the image's archive.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum KojiArchive {
+    /// A small archive that says where the image is, as OSBS does since it runs on Tekton.
+    #[default]
+    Placeholder,
+    /// The whole image, as OSBS did before.
+    DockerArchive,
+}
+
+impl LocalConfig {
+    /// Reads the section; what it does not say has its default.
+    ///
+    /// # Errors
+    /// When a value cannot be interpolated, or is not of its key's kind.
+    pub fn of(config: &RpkgConfig) -> Result<LocalConfig, ConfigError> {
+        let section = format!("{}.local-build", config.tool());
+        let keys = Section { ini: config.ini(), name: &section };
+        Ok(LocalConfig {
+            source_registry: keys
+                .text("source_registry")?
+                .unwrap_or_else(|| default_registry(config.tool()).to_owned()),
+            pull_registries: keys.list("pull_registries")?,
+            registry: keys.text("registry")?,
+            organization: keys.text("organization")?,
+            insecure_registries: keys.list("insecure_registries")?,
+            registry_mirrors: keys.pairs("registry_mirrors", "REGISTRY = MIRROR")?,
+            authfile: keys.path("authfile")?,
+            push: keys.flag("push")?.unwrap_or(false),
+            expected_media_types: keys.list("expected_media_types")?,
+            image_labels: keys.pairs("image_labels", "NAME = VALUE")?,
+            image_equal_labels: keys.lines("image_equal_labels")?.iter().map(|line| words(line)).collect(),
+            image_label_info_url_format: keys.text("image_label_info_url_format")?,
+            yum_repo_allowed_domains: keys.list("yum_repo_allowed_domains")?,
+            artifacts_allowed_domains: keys.list("artifacts_allowed_domains")?,
+            yum_proxy: keys.text("yum_proxy")?,
+            target_repo: keys.flag("target_repo")?.unwrap_or(false),
+            builder_ca_bundle: keys.path("builder_ca_bundle")?,
+            image_size_limit: keys.number("image_size_limit", i64::MAX)?.filter(|limit| *limit > 0),
+            signed_by: keys.list("signed_by")?,
+            require_signed: keys.flag("require_signed")?.unwrap_or(false),
+            parallel_downloads: keys
+                .number("parallel_downloads", 64)?
+                .map_or(DOWNLOADS, |count| usize::try_from(count).unwrap_or(DOWNLOADS).max(1)),
+            koji_import: keys.flag("koji_import")?.unwrap_or(false),
+            content_generator: keys.text("content_generator")?.unwrap_or_else(|| CONTENT_GENERATOR.to_owned()),
+            koji_archive: keys.koji_archive()?,
+            http_proxy: keys.flag("http_proxy")?.unwrap_or(false),
+            isolation: keys.choice("isolation", &["chroot", "oci", "rootless"])?,
+            storage_driver: keys.choice("storage_driver", &["overlay", "vfs"])?,
+            buildah: keys.path("buildah")?.unwrap_or_else(|| "buildah".into()),
+            skopeo: keys.path("skopeo")?.unwrap_or_else(|| "skopeo".into()),
+            warnings: keys.unknown(),
+        })
+    }
+}
+
+/// How many artifacts are downloaded at once.
+const DOWNLOADS: usize = 8;
+/// The content generator that imports are made by, unless the configuration names another.
+const CONTENT_GENERATOR: &str = "fedpkg-container-build";
+
+/// Where the base images of a tool's distribution are.
+fn default_registry(tool: &str) -> &'static str {
+    if tool.starts_with("rhpkg") {
+        "registry.redhat.io"
+    } else if tool.starts_with("centpkg") {
+        "quay.io"
+    } else {
+        "registry.fedoraproject.org"
+    }
+}
+
+fn words(text: &str) -> Vec<String> {
+    text.split([' ', '\t', '\n', ',']).filter(|word| !word.is_empty()).map(str::to_owned).collect()
+}
+
+/// One section, with typed lookups. Empty values count as not set.
+struct Section<'a> {
+    ini: &'a Ini,
+    name: &'a str,
+}
+
+impl Section<'_> {
+    fn value(&self, key: &str) -> Result<Option<Sourced<String>>, IniError> {
+        Ok(self.ini.get(self.name, key)?.filter(|value| !value.value.trim().is_empty()))
+    }
+
+    fn text(&self, key: &str) -> Result<Option<String>, IniError> {
+        Ok(self.value(key)?.map(|value| value.value.trim().to_owned()))
+    }
+
+    fn path(&self, key: &str) -> Result<Option<PathBuf>, IniError> {
+        Ok(self.text(key)?.map(PathBuf::from))
+    }
+
+    fn list(&self, key: &str) -> Result<Vec<String>, IniError> {
+        Ok(self.text(key)?.map(|text| words(&text)).unwrap_or_default())
+    }
+
+    fn lines(&self, key: &str) -> Result<Vec<String>, IniError> {
+        let text = self.text(key)?.unwrap_or_default();
+        Ok(text.lines().map(str::trim).filter(|line| !line.is_empty()).map(str::to_owned).collect())
+    }
+
+    fn flag(&self, key: &str) -> Result<Option<bool>, IniError> {
+        if self.value(key)?.is_none() {
+            return Ok(None);
+        }
+        Ok(self.ini.boolean(self.name, key)?.map(|value| value.value))
+    }
+
+    fn number(&self, key: &'static str, most: i64) -> Result<Option<u64>, ConfigError> {
+        if self.value(key)?.is_none() {
+            return Ok(None);
+        }
+        let Some(number) = self.ini.int(self.name, key)? else { return Ok(None) };
+        match u64::try_from(number.value) {
+            Ok(value) if number.value <= most => Ok(Some(value)),
+            _ => Err(ConfigError::OutOfRange { key, value: number.value, most, origin: number.origin }),
+        }
+    }
+
+    fn pairs(&self, key: &'static str, form: &'static str) -> Result<Vec<(String, String)>, ConfigError> {
+        let Some(value) = self.value(key)? else { return Ok(Vec::new()) };
+        let lines = value.value.lines().map(str::trim).filter(|line| !line.is_empty());
+        let pair = |line: &str| {
+            let (name, text) = line.split_once('=')?;
+            let name = name.trim();
+            (!name.is_empty()).then(|| (name.to_owned(), text.trim().to_owned()))
+        };
+        lines
+            .map(|line| {
+                pair(line).ok_or_else(|| ConfigError::NotOfForm {
+                    key,
+                    value: line.to_owned(),
+                    form,
+                    origin: value.origin.clone(),
+                })
+            })
+            .collect()
+    }
+
+    fn choice(&self, key: &'static str, words: &'static [&'static str]) -> Result<Option<String>, ConfigError> {
+        let Some(value) = self.value(key)? else { return Ok(None) };
+        let word = value.value.trim();
+        if word == "auto" {
+            return Ok(None);
+        }
+        if words.contains(&word) {
+            return Ok(Some(word.to_owned()));
+        }
+        Err(ConfigError::NoneOf { key, value: word.to_owned(), words, origin: value.origin })
+    }
+
+    fn koji_archive(&self) -> Result<KojiArchive, ConfigError> {
+        let word = self.choice("koji_archive", &["placeholder", "docker-archive"])?;
+        Ok(if word.as_deref() == Some("docker-archive") { KojiArchive::DockerArchive } else { KojiArchive::default() })
+    }
+
+    /// A warning for each key that the section itself has and that is not known.
+    fn unknown(&self) -> Vec<ConfigWarning> {
+        let keys = self.ini.keys(self.name).unwrap_or_default();
+        keys.into_iter()
+            .filter(|key| !LOCAL_BUILD_KEYS.contains(key))
+            .filter_map(|key| Some((key, self.ini.own(self.name, key)?)))
+            .map(|(key, value)| ConfigWarning::UnknownKey {
+                section: self.name.to_owned(),
+                key: key.to_owned(),
+                origin: value.origin.clone(),
+                nearest: nearest(key, LOCAL_BUILD_KEYS.iter().copied()),
+            })
+            .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test that cannot go on shall stop")]
+
+    use super::*;
+    use crate::config::rpkg::RpkgFiles;
+
+    fn read(section: &str) -> Result<LocalConfig, ConfigError> {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("fedpkg.conf");
+        std::fs::write(&path, format!("[fedpkg]\n[fedpkg.local-build]\n{section}")).unwrap();
+        LocalConfig::of(&RpkgConfig::load("fedpkg", &RpkgFiles { system: path, user: None })?)
+    }
+
+    #[test]
+    fn a_machine_without_the_section_builds_from_the_distributions_registry() {
+        let config = read("").unwrap();
+        assert_eq!(config.source_registry, "registry.fedoraproject.org");
+        assert_eq!((config.registry, config.push, config.koji_import), (None, false, false));
+        assert_eq!((config.parallel_downloads, config.koji_archive), (8, KojiArchive::Placeholder));
+    }
+
+    #[test]
+    fn lists_and_pairs_are_read_as_people_write_them() {
+        let config = read(
+            "pull_registries = a.example.com, b.example.com:5000\n  c.example.com\nimage_labels =\n  vendor = A=B\n  x=\n\
+             image_equal_labels = description, io.k8s.description\n  a b\npush = yes\nimage_size_limit = 0\n",
+        )
+        .unwrap();
+        assert_eq!(config.pull_registries, ["a.example.com", "b.example.com:5000", "c.example.com"]);
+        assert_eq!(config.image_labels, [("vendor".to_owned(), "A=B".to_owned()), ("x".to_owned(), String::new())]);
+        assert_eq!(config.image_equal_labels, [vec!["description", "io.k8s.description"], vec!["a", "b"]]);
+        assert!(config.push && config.image_size_limit.is_none());
+    }
+
+    #[test]
+    fn bad_values_name_key_and_place() {
+        for (text, expected) in [
+            ("isolation = none\n", "isolation = `none` is none of chroot, oci, rootless"),
+            ("image_labels = vendor\n", "image_labels: `vendor` is not of the form NAME = VALUE"),
+            ("parallel_downloads = 0x1\n", "must be a valid integer, not `0x1`"),
+            ("parallel_downloads = 1000\n", "value for parallel_downloads config option must be between 0 and 64"),
+            ("push = perhaps\n", "Not a boolean"),
+        ] {
+            let error = read(text).unwrap_err().to_string();
+            assert!(error.contains(expected), "{text}: {error}");
+        }
+        let config = read("pull_registry = a\n").unwrap();
+        assert!(config.warnings[0].to_string().contains("did you mean `pull_registries`"), "{:?}", config.warnings);
+    }
+}
