@@ -1,8 +1,19 @@
 //! The OSBS workflow on this machine: what the build service does with a checkout, one file a step, with buildah and skopeo as
 //! child processes for the image work.
+//!
+//! The facts are those of atomic-reactor 4.21; where its way is a fault of its time, the doc of the step says so.
 
 pub mod artifacts;
+pub mod base_image;
 pub mod content_manifest;
+pub mod engine;
+pub mod image_config;
+pub mod image_name;
 pub mod inspect;
+pub mod journal;
+pub mod platform;
+pub mod registries;
 pub mod rpmdb;
 pub mod sbom;
+pub mod store;
+pub mod trouble;

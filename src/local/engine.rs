@@ -1,0 +1,428 @@
+//! buildah and skopeo as child processes: how they are called, listened to, stopped, and what their errors mean.
+//!
+//! A child is in a process group of its own, so that Ctrl-C reaches us and not it, and everything it started can be stopped at
+//! once. It is begun by this program's own [`guard`], so that it gets a SIGTERM when we die ourselves: buildah then removes its
+//! working containers. Passwords are never arguments: credentials are in files, values of build arguments in the environment.
+
+use std::ffi::OsStr;
+use std::io;
+use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
+use std::path::{Path, PathBuf};
+use std::process::{ExitStatus, Stdio};
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use rustix::process::{Pid, Signal, kill_process_group};
+use tokio::io::AsyncReadExt as _;
+use tokio::net::unix::pipe;
+use tokio::process::{Child, Command};
+
+use super::trouble::Trouble;
+use crate::builder::Interrupt;
+use crate::http;
+
+/// How long a child may take to end by itself after it was asked to.
+const GRACE: Duration = Duration::from_secs(10);
+/// The most bytes of a log that are told at once.
+const CHUNK: usize = 64 * 1024;
+/// The most bytes of standard error that are kept for an error's text.
+const KEPT_STDERR: usize = 16 * 1024;
+
+/// The first argument by which this program is told to be a guard.
+pub const GUARD: &str = "__guard";
+
+/// The programs, and where they keep images.
+#[derive(Debug, Clone)]
+pub struct Engine {
+    /// The program `buildah`.
+    pub buildah: PathBuf,
+    /// The program `skopeo`.
+    pub skopeo: PathBuf,
+    /// This program, as the guard of its children; `None` for children without one.
+    pub guard: Option<PathBuf>,
+    /// Where images and working containers are.
+    pub storage: Storage,
+    /// Folder for the children's temporary files.
+    pub temporary: PathBuf,
+    /// Settings of registries, where the configuration has any; else the system's.
+    pub registries: Option<PathBuf>,
+    /// Credentials for registries, where the configuration names them; else what the children find.
+    pub authfile: Option<PathBuf>,
+}
+
+/// Where images and working containers are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Storage {
+    /// Layers and images, which stay.
+    pub root: PathBuf,
+    /// What need not survive a reboot.
+    pub runroot: PathBuf,
+    /// The storage driver: `overlay` or `vfs`.
+    pub driver: String,
+    /// Options of the driver.
+    pub options: Vec<String>,
+}
+
+/// Why a child did not do what it was asked to.
+#[derive(Debug, thiserror::Error)]
+pub enum EngineError {
+    /// The program is not there.
+    #[error("{program} is needed for builds on this machine, and was not found")]
+    NotFound {
+        /// The program.
+        program: String,
+    },
+    /// The program could not be started or listened to.
+    #[error("cannot run {program}")]
+    Run {
+        /// The program.
+        program: String,
+        /// Why not.
+        source: io::Error,
+    },
+    /// It ended with an error.
+    #[error("{what}: {message} ({program}, exit code {code})")]
+    Failed {
+        /// What it was doing, such as `pushing REF`.
+        what: String,
+        /// The program.
+        program: String,
+        /// Its exit code; for a build that of the `RUN` that failed.
+        code: i32,
+        /// The last line of its standard error.
+        message: String,
+        /// What is known of the reason.
+        trouble: Trouble,
+    },
+    /// It was ended by a signal that did not come from us.
+    #[error("{what}: {program} was killed by signal {signal}")]
+    Killed {
+        /// What it was doing.
+        what: String,
+        /// The program.
+        program: String,
+        /// The signal's number.
+        signal: i32,
+    },
+    /// The user asked us to stop.
+    #[error("{what}: interrupted")]
+    Interrupted {
+        /// What was being done.
+        what: String,
+    },
+    /// What it printed is not what it should have been.
+    #[error("{what}: {program} answered something unexpected: {reason}")]
+    Unexpected {
+        /// What it was asked.
+        what: String,
+        /// The program.
+        program: String,
+        /// What is wrong.
+        reason: String,
+    },
+}
+
+impl Engine {
+    /// buildah with its storage.
+    pub fn buildah(&self) -> Command {
+        let mut command = self.program(&self.buildah);
+        let Storage { root, runroot, driver, options } = &self.storage;
+        command.arg("--root").arg(root).arg("--runroot").arg(runroot).arg("--storage-driver").arg(driver);
+        for option in options {
+            command.args(["--storage-opt", option]);
+        }
+        self.registries_option(&mut command);
+        command
+    }
+
+    /// skopeo.
+    pub fn skopeo(&self) -> Command {
+        let mut command = self.program(&self.skopeo);
+        self.registries_option(&mut command);
+        command
+    }
+
+    /// The variable that names such a file is not heeded by all of their sub-commands; the option is.
+    fn registries_option(&self, command: &mut Command) {
+        if let Some(registries) = &self.registries {
+            command.arg("--registries-conf").arg(registries);
+        }
+    }
+
+    fn program(&self, program: &Path) -> Command {
+        let mut command = match &self.guard {
+            Some(guard) => {
+                let mut command = Command::new(guard);
+                command.arg(GUARD).arg(std::process::id().to_string()).arg(program);
+                command
+            }
+            None => Command::new(program),
+        };
+        command.process_group(0).stdin(Stdio::null()).env("TMPDIR", &self.temporary);
+        // Ours alone: it would leave the child without any certificates.
+        if std::env::var_os(http::TRUST_FILE).is_some_and(|file| file == "/dev/null") {
+            command.env_remove(http::TRUST_FILE);
+        }
+        for name in ["BUILDAH_ISOLATION", "BUILDAH_LAYERS", "BUILDAH_FORMAT", "STORAGE_DRIVER", "STORAGE_OPTS"] {
+            command.env_remove(name);
+        }
+        if let Some(authfile) = &self.authfile {
+            command.env("REGISTRY_AUTH_FILE", authfile);
+        }
+        command
+    }
+}
+
+/// Becomes `program`, after seeing to it that it ends when the process that started us does. Comes back only with an error.
+///
+/// `arguments` are the parent's process id, the program, and the program's arguments.
+pub fn guard(arguments: &[std::ffi::OsString]) -> io::Error {
+    let [parent, program, rest @ ..] = arguments else {
+        return io::Error::new(io::ErrorKind::InvalidInput, "no program to guard");
+    };
+    if let Err(errno) = rustix::process::set_parent_process_death_signal(Some(Signal::TERM)) {
+        return errno.into();
+    }
+    let alive = rustix::process::getppid()
+        .is_some_and(|pid| Some(pid.as_raw_nonzero().get().to_string().as_str()) == parent.to_str());
+    if !alive {
+        return io::Error::other("the program that started this one is gone");
+    }
+    std::process::Command::new(program).args(rest).exec()
+}
+
+/// Runs a child and takes what it prints on standard output. `what` is for errors.
+///
+/// # Errors
+/// When it cannot be run, or does not end well.
+pub async fn output(command: &mut Command, what: &str) -> Result<Vec<u8>, EngineError> {
+    let program = name_of(command);
+    let cannot = |source| cannot_run(&program, source);
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().map_err(cannot)?;
+    let mut group = Group::of(&child);
+    let (mut out, mut err) = (Vec::new(), Vec::new());
+    let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
+    let read_out = async {
+        match stdout {
+            Some(mut stdout) => stdout.read_to_end(&mut out).await.map(drop),
+            None => Ok(()),
+        }
+    };
+    let read_err = async {
+        match stderr {
+            Some(mut stderr) => stderr.read_to_end(&mut err).await.map(drop),
+            None => Ok(()),
+        }
+    };
+    tokio::try_join!(read_out, read_err).map_err(cannot)?;
+    let status = child.wait().await.map_err(cannot)?;
+    group.ended();
+    judge(status, &err, &program, what)?;
+    Ok(out)
+}
+
+/// Runs a child and hands on what it prints, standard output and standard error through one pipe, as it comes. When the
+/// interrupt is raised the child is asked to end, and after a while made to.
+///
+/// # Errors
+/// When it cannot be run, does not end well, or was interrupted.
+pub async fn stream(
+    command: &mut Command,
+    what: &str,
+    interrupt: &mut Interrupt,
+    mut take: impl AsyncFnMut(Bytes),
+) -> Result<(), EngineError> {
+    let program = name_of(command);
+    let cannot = |source| cannot_run(&program, source);
+    let (reader, writer) = io::pipe().map_err(cannot)?;
+    let mut child = command.stdout(writer.try_clone().map_err(cannot)?).stderr(writer).spawn().map_err(cannot)?;
+    // The command still holds ends of the pipe, which would never close.
+    command.stdout(Stdio::null()).stderr(Stdio::null());
+    let mut group = Group::of(&child);
+    let mut reader = pipe::Receiver::from_owned_fd(reader.into()).map_err(cannot)?;
+    let mut tail = Tail::default();
+    let mut deadline: Option<tokio::time::Instant> = None;
+    let mut exited: Option<ExitStatus> = None;
+    loop {
+        let mut buffer = BytesMut::with_capacity(CHUNK);
+        tokio::select! {
+            read = reader.read_buf(&mut buffer) => {
+                if read.map_err(cannot)? == 0 {
+                    break;
+                }
+                let bytes = buffer.freeze();
+                tail.take(&bytes);
+                take(bytes).await;
+            }
+            status = child.wait(), if exited.is_none() => {
+                exited = Some(status.map_err(cannot)?);
+                // What a killed engine leaves behind would hold the pipe open and go on working.
+                group.kill();
+            }
+            () = interrupt.raised(), if deadline.is_none() => {
+                group.terminate();
+                deadline = Some(tokio::time::Instant::now() + GRACE);
+            }
+            () = sleep_until(deadline), if deadline.is_some() && exited.is_none() => {
+                group.kill();
+                deadline = Some(tokio::time::Instant::now() + GRACE);
+            }
+        }
+    }
+    let status = match exited {
+        Some(status) => status,
+        None => child.wait().await.map_err(cannot)?,
+    };
+    group.ended();
+    if deadline.is_some() {
+        return Err(EngineError::Interrupted { what: what.to_owned() });
+    }
+    judge(status, tail.bytes(), &program, what)
+}
+
+async fn sleep_until(deadline: Option<tokio::time::Instant>) {
+    match deadline {
+        Some(deadline) => tokio::time::sleep_until(deadline).await,
+        None => std::future::pending().await,
+    }
+}
+
+fn cannot_run(program: &str, source: io::Error) -> EngineError {
+    EngineError::Run { program: program.to_owned(), source }
+}
+
+/// The program's name for messages: the guard's is of no interest.
+fn name_of(command: &Command) -> String {
+    let command = command.as_std();
+    let mut arguments = command.get_args();
+    let program = match arguments.next() {
+        Some(first) if first == GUARD => arguments.nth(1).unwrap_or(first),
+        _ => command.get_program(),
+    };
+    Path::new(program).file_name().unwrap_or(OsStr::new("?")).to_string_lossy().into_owned()
+}
+
+fn judge(status: ExitStatus, stderr: &[u8], program: &str, what: &str) -> Result<(), EngineError> {
+    if status.success() {
+        return Ok(());
+    }
+    let (what, program) = (what.to_owned(), program.to_owned());
+    let Some(code) = status.code() else {
+        return Err(EngineError::Killed { what, program, signal: status.signal().unwrap_or_default() });
+    };
+    let message = last_line(stderr);
+    let trouble = Trouble::of(&String::from_utf8_lossy(stderr));
+    Err(EngineError::Failed { what, program, code, message, trouble })
+}
+
+/// The last line that says something, without the words that every error has.
+fn last_line(text: &[u8]) -> String {
+    let text = String::from_utf8_lossy(text);
+    let mut said = text.lines().rev().map(str::trim).filter(|line| !line.is_empty());
+    let line =
+        said.clone().find(|line| line.starts_with("Error:") || line.contains("level=fatal")).or_else(|| said.next());
+    let line = line.unwrap_or("it did not say why");
+    let line = line.strip_prefix("Error: ").unwrap_or(line);
+    match line.split_once(" msg=\"") {
+        Some((_, message)) => message.trim_end_matches('"').replace("\\\"", "\""),
+        None => line.to_owned(),
+    }
+}
+
+/// The last bytes of a log.
+#[derive(Default)]
+struct Tail(Vec<u8>);
+
+impl Tail {
+    fn take(&mut self, bytes: &[u8]) {
+        self.0.extend_from_slice(bytes);
+        if self.0.len() > 2 * KEPT_STDERR {
+            self.0.drain(..self.0.len() - KEPT_STDERR);
+        }
+    }
+
+    fn bytes(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+/// A child's process group. When it is dropped before the child has ended, the group is asked to end.
+struct Group(Option<Pid>);
+
+impl Group {
+    fn of(child: &Child) -> Group {
+        Group(child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw))
+    }
+
+    /// A group that is gone cannot be told anything, and need not.
+    fn send(&self, signal: Signal) {
+        if let Some(group) = self.0 {
+            let _ = kill_process_group(group, signal);
+        }
+    }
+
+    fn terminate(&self) {
+        self.send(Signal::TERM);
+    }
+
+    fn kill(&self) {
+        self.send(Signal::KILL);
+    }
+
+    fn ended(&mut self) {
+        self.0 = None;
+    }
+}
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        self.terminate();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test that cannot go on shall stop")]
+
+    use super::*;
+    use crate::builder;
+
+    fn sh(script: &str) -> Command {
+        let mut command = Command::new("sh");
+        command.args(["-c", script]).process_group(0);
+        command
+    }
+
+    #[tokio::test]
+    async fn errors_say_what_failed_with_the_childs_own_words() {
+        assert_eq!(output(&mut sh("echo hi"), "greeting").await.unwrap(), b"hi\n");
+        let error = output(&mut sh("echo x; echo 'Error: no such thing' >&2; exit 125"), "looking").await.unwrap_err();
+        assert_eq!(error.to_string(), "looking: no such thing (sh, exit code 125)");
+        let error = output(&mut sh("kill -9 $$"), "dying").await.unwrap_err();
+        assert_eq!(error.to_string(), "dying: sh was killed by signal 9");
+        let error = output(&mut Command::new("/nowhere/buildah"), "x").await.unwrap_err();
+        assert_eq!(error.to_string(), "cannot run buildah");
+    }
+
+    #[tokio::test]
+    async fn an_interrupt_ends_the_whole_group() {
+        let (raise, mut interrupt) = builder::interrupt();
+        let mut seen = Vec::new();
+        let error = stream(&mut sh("echo begun; sleep 60 & sleep 60"), "sleeping", &mut interrupt, async |bytes| {
+            seen.extend_from_slice(&bytes);
+            raise.raise();
+        })
+        .await
+        .unwrap_err();
+        assert!(matches!(error, EngineError::Interrupted { .. }), "{error}");
+        assert_eq!(seen, b"begun\n");
+    }
+
+    #[tokio::test]
+    async fn what_a_killed_child_left_behind_does_not_keep_us_waiting() {
+        let (_raise, mut interrupt) = builder::interrupt();
+        let error =
+            stream(&mut sh("sleep 60 & kill -9 $$"), "sleeping", &mut interrupt, async |_| {}).await.unwrap_err();
+        assert!(matches!(error, EngineError::Killed { signal: 9, .. }), "{error}");
+    }
+}

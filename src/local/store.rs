@@ -1,0 +1,311 @@
+//! Where builds on this machine keep things: images in a storage of their own, a folder for each build while it runs, its logs
+//! and results afterwards. And the tidying after builds that were killed.
+//!
+//! Every running build holds a shared lock. Whoever gets it exclusively knows that no other build runs: then every working
+//! container in the storage, and every process whose root folder is in a build's folder, is left over from a killed one.
+
+use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::io;
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
+
+use openssl::hash::{MessageDigest, hash};
+use rustix::fs::{FlockOperation, flock};
+use rustix::process::{Pid, Signal, kill_process};
+
+use super::engine::{Engine, EngineError, Storage, output};
+
+/// How many builds' logs and results are kept.
+const KEPT_RESULTS: usize = 20;
+
+/// The folders that belong to builds on this machine.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Places {
+    /// What can be fetched or made again.
+    pub cache: PathBuf,
+    /// What stays: logs and results.
+    pub state: PathBuf,
+    /// What need not survive a reboot.
+    pub runtime: PathBuf,
+}
+
+/// Why there is no place for a build.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The system said no.
+    #[error("cannot {what} {path}", path = path.display())]
+    Io {
+        /// What was tried.
+        what: &'static str,
+        /// On what.
+        path: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
+    /// The folder for temporary things is not ours.
+    #[error("{path} belongs to somebody else, or others may write to it", path = path.display())]
+    NotOurs {
+        /// The folder.
+        path: PathBuf,
+    },
+}
+
+/// The storage, locked for a build.
+#[derive(Debug)]
+pub struct Store {
+    places: Places,
+    /// Held shared as long as the build runs.
+    lock: File,
+}
+
+/// The folder of one build while it runs; removed when it is dropped.
+#[derive(Debug)]
+pub struct Work {
+    path: PathBuf,
+    /// Held as long as the build runs.
+    _lock: File,
+}
+
+impl Store {
+    /// Makes what is missing, and takes the shared lock.
+    ///
+    /// # Errors
+    /// When a folder cannot be made or is not ours alone.
+    pub fn open(places: Places) -> Result<Store, StoreError> {
+        for folder in [&places.cache, &places.state, &places.runtime] {
+            private_folder(folder)?;
+        }
+        let path = places.cache.join("builds.lock");
+        let lock = lock_file(&path)?;
+        let store = Store { places, lock };
+        store.work_folder()?;
+        store.share(&path)?;
+        Ok(store)
+    }
+
+    /// The folders.
+    pub fn places(&self) -> &Places {
+        &self.places
+    }
+
+    fn share(&self, path: &Path) -> Result<(), StoreError> {
+        flock(&self.lock, FlockOperation::LockShared).map_err(|errno| io_error("lock", path, errno.into()))
+    }
+
+    fn work_folder(&self) -> Result<PathBuf, StoreError> {
+        let folder = self.places.cache.join("work");
+        private_folder(&folder)?;
+        Ok(folder)
+    }
+
+    /// Where the images are. Each folder of images has one of its own for what is mounted at the moment.
+    ///
+    /// # Errors
+    /// When the folder for what is mounted cannot be made.
+    pub fn storage(&self, driver: &str) -> Result<Storage, StoreError> {
+        let root = self.places.cache.join("storage");
+        let digest = hash(MessageDigest::sha256(), root.as_os_str().as_encoded_bytes())
+            .map_err(|error| io_error("name", &root, io::Error::other(error)))?;
+        let name: String = digest.iter().take(4).map(|byte| format!("{byte:02x}")).collect();
+        let runroot = self.places.runtime.join(format!("storage-{name}"));
+        private_folder(&runroot)?;
+        // Else the engine mounts the folder onto itself and leaves it so, and nobody could remove it.
+        let options = if driver == "overlay" { vec!["overlay.skip_mount_home=true".to_owned()] } else { Vec::new() };
+        Ok(Storage { root, runroot, driver: driver.to_owned(), options })
+    }
+
+    /// The driver that this storage was begun with.
+    pub fn driver(&self) -> Option<String> {
+        let text = fs::read_to_string(self.places.cache.join("storage-driver")).ok()?;
+        Some(text.trim().to_owned()).filter(|driver| !driver.is_empty())
+    }
+
+    /// Remembers the driver that this storage is begun with.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn set_driver(&self, driver: &str) -> Result<(), StoreError> {
+        let path = self.places.cache.join("storage-driver");
+        write_private(&path, driver.as_bytes())
+    }
+
+    /// A folder for the build `id`.
+    ///
+    /// # Errors
+    /// When it cannot be made.
+    pub fn work(&self, id: &str) -> Result<Work, StoreError> {
+        let path = self.work_folder()?.join(id);
+        DirBuilder::new().mode(0o700).create(&path).map_err(|source| io_error("create", &path, source))?;
+        let lock_path = path.join("lock");
+        let lock = lock_file(&lock_path)?;
+        flock(&lock, FlockOperation::NonBlockingLockExclusive)
+            .map_err(|errno| io_error("lock", &lock_path, errno.into()))?;
+        Ok(Work { path, _lock: lock })
+    }
+
+    /// A folder for the logs and results of the build `id`; those of the oldest builds are removed.
+    ///
+    /// # Errors
+    /// When it cannot be made.
+    pub fn results(&self, id: &str) -> Result<PathBuf, StoreError> {
+        let folder = self.places.state.join("builds");
+        private_folder(&folder)?;
+        forget_oldest(&folder);
+        let path = folder.join(id);
+        private_folder(&path)?;
+        Ok(path)
+    }
+
+    /// What killed builds have left: their processes, their working containers, their folders. Returns how many builds that
+    /// were. While other builds run only processes are ended.
+    ///
+    /// # Errors
+    /// When the engine cannot remove its containers.
+    pub async fn tidy(&self, engine: &Engine) -> Result<usize, EngineError> {
+        let Ok(stale) = self.stale() else { return Ok(0) };
+        if stale.is_empty() {
+            return Ok(0);
+        }
+        stale.iter().for_each(|folder| end_processes_in(folder));
+        if flock(&self.lock, FlockOperation::NonBlockingLockExclusive).is_err() {
+            return Ok(0);
+        }
+        let removed = output(engine.buildah().args(["rm", "--all"]), "removing working containers").await;
+        if removed.is_ok() {
+            stale.iter().for_each(|folder| remove(folder));
+        }
+        let _ = flock(&self.lock, FlockOperation::LockShared);
+        removed.map(|_| stale.len())
+    }
+
+    /// Folders of builds that nobody holds.
+    fn stale(&self) -> Result<Vec<PathBuf>, StoreError> {
+        let folder = self.work_folder()?;
+        let entries = fs::read_dir(&folder).map_err(|source| io_error("list", &folder, source))?;
+        let abandoned = |path: &PathBuf| {
+            let lock = OpenOptions::new().read(true).write(true).open(path.join("lock"));
+            lock.is_ok_and(|lock| flock(&lock, FlockOperation::NonBlockingLockExclusive).is_ok())
+        };
+        Ok(entries.flatten().map(|entry| entry.path()).filter(abandoned).collect())
+    }
+}
+
+impl Work {
+    /// The folder.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
+impl Drop for Work {
+    fn drop(&mut self) {
+        remove(&self.path);
+    }
+}
+
+/// What cannot be removed stays for the next run, and for whoever looks why.
+fn remove(folder: &Path) {
+    if let Err(error) = fs::remove_dir_all(folder) {
+        tracing::debug!(folder = %folder.display(), %error, "cannot remove");
+    }
+}
+
+/// Ends processes whose root folder is in `folder`: what `RUN` started, and the engine did not outlive.
+fn end_processes_in(folder: &Path) {
+    let Ok(processes) = fs::read_dir("/proc") else { return };
+    for entry in processes.flatten() {
+        let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse::<i32>().ok()).and_then(Pid::from_raw)
+        else {
+            continue;
+        };
+        if fs::read_link(entry.path().join("root")).is_ok_and(|root| root.starts_with(folder)) {
+            let _ = kill_process(pid, Signal::KILL);
+        }
+    }
+}
+
+/// Names of results begin with the time of the build, so that their order is that of the builds.
+fn forget_oldest(folder: &Path) {
+    let Ok(entries) = fs::read_dir(folder) else { return };
+    let mut by_age: Vec<_> =
+        entries.flatten().filter_map(|entry| Some((entry.metadata().ok()?.modified().ok()?, entry.path()))).collect();
+    by_age.sort();
+    let surplus = (by_age.len() + 1).saturating_sub(KEPT_RESULTS);
+    by_age.iter().take(surplus).for_each(|(_, path)| remove(path));
+}
+
+/// Makes a folder that only we may look into, with what is above it; one that is there must be so.
+fn private_folder(path: &Path) -> Result<(), StoreError> {
+    DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(|source| io_error("create", path, source))?;
+    let metadata = fs::symlink_metadata(path).map_err(|source| io_error("look at", path, source))?;
+    let ours = metadata.uid() == rustix::process::geteuid().as_raw();
+    let closed = metadata.mode() & 0o022 == 0;
+    if metadata.is_dir() && ours && closed { Ok(()) } else { Err(StoreError::NotOurs { path: path.to_owned() }) }
+}
+
+fn lock_file(path: &Path) -> Result<File, StoreError> {
+    OpenOptions::new().create(true).append(true).mode(0o600).open(path).map_err(|source| io_error("open", path, source))
+}
+
+/// Writes a file that only we may read, whole or not at all.
+///
+/// # Errors
+/// When it cannot be written.
+pub fn write_private(path: &Path, content: &[u8]) -> Result<(), StoreError> {
+    let folder = path.parent().unwrap_or(Path::new("/"));
+    let written = tempfile::NamedTempFile::new_in(folder).and_then(|mut file| {
+        io::Write::write_all(&mut file, content)?;
+        file.persist(path).map_err(|error| error.error)
+    });
+    written.map(drop).map_err(|source| io_error("write", path, source))
+}
+
+fn io_error(what: &'static str, path: &Path, source: io::Error) -> StoreError {
+    StoreError::Io { what, path: path.to_owned(), source }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test that cannot go on shall stop")]
+
+    use super::*;
+
+    fn places(folder: &Path) -> Places {
+        Places { cache: folder.join("cache"), state: folder.join("state"), runtime: folder.join("run") }
+    }
+
+    #[test]
+    fn a_builds_folder_goes_with_it_and_a_killed_ones_is_found() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(places(folder.path())).unwrap();
+        let work = store.work("one").unwrap();
+        assert_eq!(store.stale().unwrap(), Vec::<PathBuf>::new());
+        let path = work.path().to_owned();
+        drop(work);
+        assert!(!path.exists());
+        fs::create_dir(&path).unwrap();
+        fs::write(path.join("lock"), "").unwrap();
+        assert_eq!(store.stale().unwrap(), [path]);
+    }
+
+    #[test]
+    fn a_folder_that_others_may_write_to_is_refused() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let folder = tempfile::tempdir().unwrap();
+        let places = places(folder.path());
+        fs::create_dir(&places.runtime).unwrap();
+        fs::set_permissions(&places.runtime, fs::Permissions::from_mode(0o777)).unwrap();
+        assert!(matches!(Store::open(places), Err(StoreError::NotOurs { .. })));
+    }
+
+    #[test]
+    fn only_the_newest_results_are_kept() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(places(folder.path())).unwrap();
+        for build in 0..KEPT_RESULTS + 3 {
+            store.results(&format!("{build:03}")).unwrap();
+        }
+        let kept = fs::read_dir(folder.path().join("state/builds")).unwrap().count();
+        assert_eq!(kept, KEPT_RESULTS);
+    }
+}
