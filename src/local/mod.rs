@@ -6,14 +6,17 @@
 pub mod artifacts;
 pub mod base_image;
 pub mod content_manifest;
+pub mod edits;
 pub mod engine;
 pub mod image_config;
 pub mod image_name;
 pub mod inspect;
 pub mod journal;
+pub mod labels;
 pub mod platform;
 pub mod registries;
 pub mod rpmdb;
 pub mod sbom;
 pub mod store;
 pub mod trouble;
+pub mod yum_repos;

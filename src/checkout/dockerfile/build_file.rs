@@ -14,8 +14,10 @@ use super::structure::statements;
 use super::{engine, words};
 
 /// A file as the engine reads it.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BuildFile {
+    /// The character that continues lines and quotes.
+    pub escape: char,
     /// Its stages, in order.
     pub stages: Vec<Stage>,
     /// The line of the first here-document, from 1.
@@ -97,12 +99,13 @@ impl BuildFile {
         let text = &masked[start..];
         let parsed = parse_dockerfile::parse(text)
             .map_err(|error| BuildFileError::Malformed { line: error.line(), reason: format!("{error:#}") })?;
-        let mut file = BuildFile { here_document, ..BuildFile::default() };
+        let escape = parsed.parser_directives.escape.as_ref().map_or('\\', |escape| escape.value.value);
+        let mut file = BuildFile { escape, stages: Vec::new(), here_document, arguments: BTreeMap::new() };
         let lines = LineStarts::of(text);
         for instruction in &parsed.instructions {
             file.take(instruction, text, start, &lines);
         }
-        if ends_continued(text, parsed.parser_directives.escape.as_ref().map_or('\\', |escape| escape.value.value)) {
+        if ends_continued(text, escape) {
             return Err(BuildFileError::Unfinished { line: lines.line(text.len().saturating_sub(1)) });
         }
         Ok(file)
