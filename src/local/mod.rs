@@ -6,6 +6,8 @@
 pub mod artifacts;
 pub mod base_image;
 pub mod content_manifest;
+pub mod context;
+pub mod dockerfile;
 pub mod edits;
 pub mod engine;
 pub mod image_config;
