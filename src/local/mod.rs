@@ -5,17 +5,20 @@
 
 pub mod artifacts;
 pub mod base_image;
+pub mod build;
 pub mod content_manifest;
 pub mod context;
 pub mod dockerfile;
 pub mod edits;
 pub mod engine;
+pub mod export;
 pub mod image_config;
 pub mod image_name;
 pub mod inspect;
 pub mod journal;
 pub mod labels;
 pub mod platform;
+pub mod push;
 pub mod registries;
 pub mod rpmdb;
 pub mod sbom;
