@@ -18,6 +18,10 @@ pub enum Fault {
     LoseAnswer,
     /// The call is executed, and half of the answer comes.
     CutBody,
+    /// The connection is closed when half of an upload has come; the file keeps what came.
+    CutRequest,
+    /// One byte of an upload changes on its way.
+    Corrupt,
     /// Everything goes well, later.
     Delay(Duration),
     /// Fault 1014 `database outage`; nothing is executed.
