@@ -338,7 +338,12 @@ impl Hub {
 
     /// Lets the next `times` requests that match fail: by a method, the beginning of a path (`/kojifiles`), or `*`.
     pub fn inject(&self, matching: &str, fault: Fault, times: usize) {
-        let injection = Injection { matching: matching.to_owned(), fault, times };
+        self.inject_after(0, matching, fault, times);
+    }
+
+    /// As [`Hub::inject`], after so many matching requests.
+    pub fn inject_after(&self, spared: usize, matching: &str, fault: Fault, times: usize) {
+        let injection = Injection { matching: matching.to_owned(), fault, spared, times };
         self.shared.change(|state| state.injections.push(injection));
     }
 

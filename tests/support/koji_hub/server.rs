@@ -112,6 +112,10 @@ pub async fn instead(fault: Option<&Fault>) -> Option<Result<Response<Body>, io:
         Fault::Status(status, page) => Some(Ok(html(*status, page))),
         Fault::Html200 => Some(Ok(html(200, PROXY_PAGE))),
         Fault::Offline => Some(Ok(xml(&Err(HubFault::new(1014, "database outage"))))),
+        Fault::Locked => {
+            let text = "[Errno 11] Resource temporarily unavailable";
+            Some(Ok(xml(&Err(HubFault::new(1001, text)))))
+        }
         Fault::Delay(delay) => {
             tokio::time::sleep(*delay).await;
             None
