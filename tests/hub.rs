@@ -2,6 +2,7 @@
 //! only when told to.
 
 mod builders;
+mod imports;
 mod product;
 mod shapes;
 

@@ -1,9 +1,13 @@
-//! A call to a hub: method, positional and named arguments, and the multiCall that bundles several.
+//! A call to a hub: method, positional and named arguments, and the multiCall that bundles several; and what is posted for
+//! it, which for a piece of a file is not XML.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
+
+use bytes::Bytes;
 
 use super::fault::Fault;
-use super::xmlrpc::Value;
+use super::xmlrpc::{self, EncodeError, Value};
 
 /// A call that has not been sent.
 #[derive(Debug, Clone, PartialEq)]
@@ -80,4 +84,27 @@ pub fn split_answers(answer: Value, count: usize) -> Option<Vec<Result<Value, Fa
             other => Fault::from_value(&other).map(Err),
         })
         .collect()
+}
+
+/// A request that is ready to be posted, and posted again, without a session's particulars. Not `Debug`: its body may hold a
+/// password or a token.
+pub(super) struct Posted {
+    /// The hub's name of it.
+    pub(super) operation: &'static str,
+    /// What goes into the query of the address.
+    pub(super) query: Vec<(&'static str, String)>,
+    /// What the body is; the hub tells calls from uploads by it.
+    pub(super) content_type: &'static str,
+    /// The body; its bytes are shared by all attempts.
+    pub(super) body: Bytes,
+    /// What the answer may take beyond the session's patience, because the work or the way there is long.
+    pub(super) slack: Duration,
+}
+
+impl Posted {
+    /// Encodes a call.
+    pub(super) fn call(call: &Call) -> Result<Posted, EncodeError> {
+        let body = xmlrpc::encode_call(call.method, &call.params())?.into();
+        Ok(Posted { operation: call.method, query: Vec::new(), content_type: "text/xml", body, slack: Duration::ZERO })
+    }
 }

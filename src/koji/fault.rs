@@ -18,9 +18,12 @@ impl std::error::Error for Fault {}
 /// The faults a client treats differently from the rest (`koji/__init__.py`, the classes with a `faultCode`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FaultKind {
+    /// 1001: the file is being written to.
+    Locked,
     /// 1002: bad credentials, unknown session, not logged in.
     Auth,
-    /// 1004: missing permission, not owner, not logged in.
+    /// 1004: missing permission, not owner, not logged in. Also 1002 where it is about a content generator: a new session
+    /// would not help.
     NotAllowed,
     /// 1006: another exclusive session of this user.
     AuthLock,
@@ -52,6 +55,9 @@ impl Fault {
     /// What kind of fault it is, as far as it matters to a client.
     pub fn kind(&self) -> FaultKind {
         match self.code {
+            1001 => FaultKind::Locked,
+            // The words of Koji's `assert_cg`; they are all that tells it from a session that is gone.
+            1002 if self.text.contains("Content generator access required") => FaultKind::NotAllowed,
             1002 => FaultKind::Auth,
             1004 => FaultKind::NotAllowed,
             1006 => FaultKind::AuthLock,

@@ -32,6 +32,8 @@ pub enum Trouble {
     NotXmlRpc,
     /// The hub said it is offline (fault 1014).
     Offline,
+    /// The file that is written to is still held by an attempt that was given up (fault 1001).
+    Locked,
 }
 
 /// Attempts at a hub that has never answered.
@@ -86,7 +88,7 @@ impl Attempts {
             // The hub answers 4xx to requests it cannot read; they will not become readable.
             Trouble::Status(status) if status < 500 => 0,
             Trouble::NotXmlRpc => self.most().min(NOT_XML_RPC_RETRIES),
-            Trouble::NotSent | Trouble::Lost | Trouble::Status(_) => self.most(),
+            Trouble::NotSent | Trouble::Lost | Trouble::Locked | Trouble::Status(_) => self.most(),
         };
         if self.made >= most {
             return Next::GiveUp;
@@ -145,6 +147,7 @@ mod tests {
             ("too many requests", POLICY, true, true, Trouble::Status(429), 30),
             ("a broken gateway", POLICY, true, true, Trouble::Status(502), 30),
             ("a login page with status 200", POLICY, true, true, Trouble::NotXmlRpc, 2),
+            ("a file that is locked", POLICY, true, true, Trouble::Locked, 30),
             ("offline, not asked to wait", POLICY, true, true, Trouble::Offline, 0),
             ("anonymous, anon_retry off", quiet, true, false, Trouble::Lost, 0),
             ("logged in, anon_retry off", quiet, true, true, Trouble::Lost, 30),

@@ -14,7 +14,7 @@ use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use url::Url;
 
 use super::auth::{Credentials, NegotiateError, gssapi};
-use super::call::{Call, split_answers};
+use super::call::{Call, Posted, split_answers};
 use super::fault::{Fault, FaultKind};
 use super::retry::{Attempts, Next, RetryPolicy, Trouble};
 use super::xmlrpc::{self, Answer, DecodeError, EncodeError, Value};
@@ -231,12 +231,17 @@ impl Session {
     /// # Errors
     /// The hub's fault, or why there was no answer.
     pub async fn call(&mut self, call: &Call) -> Result<Value, SessionError> {
-        let body = xmlrpc::encode_call(call.method, &call.params())?;
+        self.exchange(&Posted::call(call)?).await
+    }
+
+    /// Posts a request and repeats it as long as that makes sense: a call, or a piece of a file.
+    pub(super) async fn exchange(&mut self, posted: &Posted) -> Result<Value, SessionError> {
+        let operation = posted.operation;
         let mut attempts = self.attempts();
         let mut number = self.take_number();
         let mut fresh_login = false;
         loop {
-            match self.attempt(&body, number).await {
+            match self.attempt(posted, number).await {
                 Ok(Ok(value)) => {
                     self.answered_well().await;
                     return Ok(value);
@@ -247,10 +252,9 @@ impl Session {
                         fresh_login = true;
                         number = self.take_number();
                     }
-                    FaultKind::Offline => self.pause_offline(call.method, &fault, &mut attempts).await?,
-                    _ => return Err(SessionError::Fault { operation: call.method, fault }),
+                    _ => self.pause_after_fault(operation, fault, &mut attempts).await?,
                 },
-                Err(error) => self.pause(call.method, error, &mut attempts).await?,
+                Err(error) => self.pause(operation, error, &mut attempts).await?,
             }
         }
     }
@@ -285,9 +289,9 @@ impl Session {
         if self.login.is_none() {
             return;
         }
-        if let Ok(body) = xmlrpc::encode_call("logout", &[]) {
+        if let Ok(posted) = Posted::call(&Call::new("logout")) {
             let number = self.take_number();
-            let _ = tokio::time::timeout(LOGOUT_TIMEOUT, self.attempt(&body, number)).await;
+            let _ = tokio::time::timeout(LOGOUT_TIMEOUT, self.attempt(&posted, number)).await;
         }
         self.login = None;
     }
@@ -306,13 +310,17 @@ impl Session {
     }
 
     /// Sends one request and reads the answer.
-    pub(super) async fn attempt(&mut self, body: &str, number: Option<u64>) -> Result<Answer, AttemptError> {
+    pub(super) async fn attempt(&mut self, posted: &Posted, number: Option<u64>) -> Result<Answer, AttemptError> {
         let mut url = self.settings.server.clone();
+        if !posted.query.is_empty() {
+            url.query_pairs_mut().extend_pairs(&posted.query);
+        }
         let mut headers = HeaderMap::new();
         if let (Some(login), Some(number)) = (&self.login, number) {
             login.identify(number, &mut url, &mut headers);
         }
-        self.post(url, headers, body, self.patience).await
+        let timeout = self.patience.map(|patience| patience + posted.slack);
+        self.post(url, headers, posted, timeout).await
     }
 
     /// Renews an expired session or makes a new one for a session the hub does not know any more.
@@ -346,15 +354,20 @@ impl Session {
         Ok(())
     }
 
-    /// Waits while the hub is offline, or gives the fault back.
-    pub(super) async fn pause_offline(
+    /// Waits where the fault is one that passes, or gives it back.
+    pub(super) async fn pause_after_fault(
         &mut self,
         operation: &'static str,
-        fault: &Fault,
+        fault: Fault,
         attempts: &mut Attempts,
     ) -> Result<(), SessionError> {
-        let Next::Repeat { delay, attempt, of } = attempts.after(Trouble::Offline) else {
-            return Err(SessionError::Fault { operation, fault: fault.clone() });
+        let next = match fault.kind() {
+            FaultKind::Offline => attempts.after(Trouble::Offline),
+            FaultKind::Locked => attempts.after(Trouble::Locked),
+            _ => Next::GiveUp,
+        };
+        let Next::Repeat { delay, attempt, of } = next else {
+            return Err(SessionError::Fault { operation, fault });
         };
         self.announce(Retry { operation: operation.to_owned(), attempt, of, delay, why: fault.to_string() }).await;
         tokio::time::sleep(delay).await;
@@ -396,14 +409,14 @@ impl Session {
     async fn request_login(&mut self, credentials: Credentials, renewal: Renewal) -> Result<(), SessionError> {
         let mut attempts = self.attempts();
         let (url, call) = self.login_call(&credentials, renewal);
-        let body = xmlrpc::encode_call(call.method, &call.params())?;
+        let posted = Posted::call(&call)?;
         let answer = loop {
             let mut url = url.clone();
             let mut headers = self.login_headers(&credentials, &url).await?;
             if let (Some(login), Renewal::Yes) = (&self.login, renewal) {
                 login.identify(login.next_number, &mut url, &mut headers);
             }
-            match self.post(url, headers, &body, Some(self.settings.auth_timeout)).await {
+            match self.post(url, headers, &posted, Some(self.settings.auth_timeout)).await {
                 Ok(answer) => break answer,
                 Err(AttemptError::Status { status: status @ (401 | 403), text }) => {
                     return Err(self.refused(format!("HTTP status {status}: {text}")));
@@ -475,15 +488,15 @@ impl Session {
         &mut self,
         url: Url,
         mut headers: HeaderMap,
-        body: &str,
+        posted: &Posted,
         timeout: Option<Duration>,
     ) -> Result<Answer, AttemptError> {
-        insert(&mut headers, "content-type", "text/xml");
+        insert(&mut headers, "content-type", posted.content_type);
         let client = match self.client.take() {
             Some(client) => client,
             None => http::client(&self.settings.client).map_err(AttemptError::Client)?,
         };
-        let mut request = self.client.insert(client).post(url).headers(headers).body(body.to_owned());
+        let mut request = self.client.insert(client).post(url).headers(headers).body(posted.body.clone());
         if let Some(timeout) = timeout {
             request = request.timeout(timeout);
         }

@@ -5,10 +5,10 @@
 //! refuses (fault 1009) if the lost call was carried out after all.
 
 use super::api::{self, TaskInfo};
-use super::call::Call;
+use super::call::{Call, Posted};
 use super::fault::FaultKind;
 use super::session::{Session, SessionError};
-use super::xmlrpc::{self, Answer, Value};
+use super::xmlrpc::{Answer, Value};
 use crate::event::{BuildEvent, Warning};
 use crate::request::BuildRequest;
 
@@ -60,13 +60,13 @@ pub enum SubmitError {
 /// [`SubmitError::Session`] when nothing was submitted.
 pub async fn submit(session: &mut Session, request: &BuildRequest, baseline: Baseline) -> Result<i64, SubmitError> {
     let call = api::build_container(request);
-    let body = xmlrpc::encode_call(call.method, &call.params()).map_err(SessionError::from)?;
+    let posted = Posted::call(&call).map_err(SessionError::from)?;
     let mut number = session.take_number();
     let mut attempts = session.attempts();
     let mut may_have_run = false;
     let mut fresh_login = false;
     loop {
-        let outcome = session.attempt(&body, number).await;
+        let outcome = session.attempt(&posted, number).await;
         let Some(answer) = settle(session, &call, outcome, &mut attempts, &mut may_have_run).await? else {
             if may_have_run && let Some(task) = look(session, &call, baseline).await? {
                 return Ok(task);
@@ -119,7 +119,7 @@ async fn settle(
 ) -> Result<Option<Answer>, SubmitError> {
     match outcome {
         Ok(Err(fault)) if fault.kind() == FaultKind::Offline => {
-            session.pause_offline(call.method, &fault, attempts).await?;
+            session.pause_after_fault(call.method, fault, attempts).await?;
             Ok(None)
         }
         Ok(answer) => Ok(Some(answer)),

@@ -20,7 +20,7 @@ use fedpkg_container_build::request::{Artifact, BuildOptions, BuildRequest};
 use super::{SOURCE, TARGET, with_tls};
 use crate::support::koji_hub::{Callnum, End, Fault, Hub, HubOptions, Script};
 
-fn session(hub: &Hub) -> (Session, EventReceiver) {
+pub(super) fn session(hub: &Hub) -> (Session, EventReceiver) {
     session_with(&hub.url(), ClientOptions::default())
 }
 
@@ -33,7 +33,7 @@ fn session_with(server: &str, client: ClientOptions) -> (Session, EventReceiver)
     (Session::new(HubSettings { server, client, retry, auth_timeout }, events), receiver)
 }
 
-fn password() -> Credentials {
+pub(super) fn password() -> Credentials {
     Credentials::Password { user: "packager".to_owned(), password: Secret::new("secret") }
 }
 

@@ -2,15 +2,20 @@
 
 use super::args::Args;
 use super::sessions::Caller;
-use super::state::{State, Tag, calls_within, count};
+use super::state::{Build, State, Tag, calls_within, count};
 use super::xmlrpc::{Call, HubFault, Value, record, texts};
 
 /// What `system.listMethods` tells.
-pub const METHODS: [&str; 30] = [
+pub const METHODS: [&str; 38] = [
     "_listapi",
     "system.listMethods",
+    "CGImport",
+    "CGInitBuild",
+    "CGRefundBuild",
     "buildContainer",
+    "cancelBuild",
     "cancelTask",
+    "checkUpload",
     "downloadTaskOutput",
     "echo",
     "getAPIVersion",
@@ -20,6 +25,7 @@ pub const METHODS: [&str; 30] = [
     "getHost",
     "getKojiVersion",
     "getLoggedInUser",
+    "getNextRelease",
     "getPackageConfig",
     "getSessionInfo",
     "getTag",
@@ -29,6 +35,7 @@ pub const METHODS: [&str; 30] = [
     "getTaskResult",
     "getUser",
     "hello",
+    "listArchives",
     "listTaskOutput",
     "listTasks",
     "login",
@@ -36,11 +43,13 @@ pub const METHODS: [&str; 30] = [
     "multiCall",
     "sslLogin",
     "system.multicall",
+    "tagBuild",
     "taskFinished",
 ];
 
 /// Calls that change something and so use up the session's call number.
-const WRITERS: [&str; 2] = ["buildContainer", "cancelTask"];
+const WRITERS: [&str; 7] =
+    ["buildContainer", "cancelTask", "CGInitBuild", "CGImport", "CGRefundBuild", "cancelBuild", "tagBuild"];
 
 impl State {
     /// Carries a request out.
@@ -73,6 +82,7 @@ impl State {
         if self.hidden_methods.contains(method) {
             return Err(HubFault::generic(format!("Invalid method: {method}")));
         }
+        self.run_tagging();
         match method {
             "login" => self.login(caller, args),
             "sslLogin" => self.ssl_login(caller, args),
@@ -98,6 +108,14 @@ impl State {
             "getBuild" => self.get_build(args),
             "getHost" => self.get_host(args),
             "getUser" => self.get_user(caller, args),
+            "checkUpload" => self.check_upload(args),
+            "CGInitBuild" => self.init_build(caller, args),
+            "CGImport" => self.import_build(caller, args),
+            "CGRefundBuild" => self.refund_build(caller, args),
+            "cancelBuild" => self.cancel_build(caller, args),
+            "getNextRelease" => self.next_release(args),
+            "listArchives" => Ok(self.list_archives(args)),
+            "tagBuild" => self.tag_build(caller, args),
             _ => self.dispatch_tasks(caller, method, args),
         }
     }
@@ -131,7 +149,7 @@ impl State {
         ])
     }
 
-    fn find_tag(&self, wanted: &Value) -> Option<&Tag> {
+    pub fn find_tag(&self, wanted: &Value) -> Option<&Tag> {
         self.tags.iter().find(|tag| is(wanted, tag.id, &tag.name))
     }
 
@@ -186,33 +204,46 @@ impl State {
             }
             other => other.clone(),
         };
-        let of = |build: &super::state::Build| format!("{}-{}-{}", build.name, build.version, build.release);
-        let Some(build) = self.builds.iter().find(|build| is(&nvr, build.id, &of(build))) else {
+        let Some(build) = self.known_build(&nvr) else {
             let strict = args.get(1, "strict").is_true();
             let fault = || HubFault::generic(format!("No such build: {}", wanted.repr()));
             return if strict { Err(fault()) } else { Ok(Value::Nil) };
         };
-        Ok(record([
+        Ok(self.build_value(build.id))
+    }
+
+    /// The build of that id or NVR.
+    pub fn known_build(&self, wanted: &Value) -> Option<&Build> {
+        self.builds.iter().find(|build| is(wanted, build.id, &build.nvr()))
+    }
+
+    /// What `getBuild` tells of a build; nil for one that there is not.
+    pub fn build_value(&self, id: i64) -> Value {
+        let Some(build) = self.builds.iter().find(|build| build.id == id) else { return Value::Nil };
+        let generators: Vec<&String> = self.options.content_generators.keys().collect();
+        let generator = build.generator.as_ref();
+        let generator_id = generator.and_then(|name| generators.iter().position(|known| *known == name));
+        record([
             ("build_id", build.id.into()),
-            ("cg_id", Value::Nil),
-            ("cg_name", Value::Nil),
+            ("cg_id", generator_id.map(|at| count(at) + 1).into()),
+            ("cg_name", generator.map(String::as_str).into()),
             ("draft", false.into()),
             ("epoch", Value::Nil),
-            ("extra", Value::Nil),
+            ("extra", build.extra.clone()),
             ("id", build.id.into()),
             ("name", build.name.as_str().into()),
-            ("nvr", of(build).into()),
-            ("owner_id", 1.into()),
-            ("owner_name", "packager".into()),
+            ("nvr", build.nvr().into()),
+            ("owner_id", build.owner.into()),
+            ("owner_name", self.user(build.owner).map(|user| user.name.as_str()).into()),
             ("package_name", build.name.as_str().into()),
             ("release", build.release.as_str().into()),
-            ("source", Value::Nil),
+            ("source", build.source.clone()),
             ("state", build.state.into()),
             ("task_id", build.task.into()),
             ("version", build.version.as_str().into()),
             ("volume_id", 0.into()),
             ("volume_name", "DEFAULT".into()),
-        ]))
+        ])
     }
 
     fn get_host(&self, args: &Args) -> Result<Value, HubFault> {

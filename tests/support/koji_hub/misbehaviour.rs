@@ -18,10 +18,16 @@ pub enum Fault {
     LoseAnswer,
     /// The call is executed, and half of the answer comes.
     CutBody,
+    /// The connection is closed when half of an upload has come; the file keeps what came.
+    CutRequest,
+    /// One byte of an upload changes on its way.
+    Corrupt,
     /// Everything goes well, later.
     Delay(Duration),
     /// Fault 1014 `database outage`; nothing is executed.
     Offline,
+    /// Fault 1001, as while another request writes to the file; nothing is executed.
+    Locked,
 }
 
 /// A fault that is in store.
@@ -30,6 +36,8 @@ pub struct Injection {
     /// A method, the beginning of a path (`/kojifiles`), or `*`.
     pub matching: String,
     pub fault: Fault,
+    /// How many matching requests go well first.
+    pub spared: usize,
     pub times: usize,
 }
 
@@ -45,6 +53,10 @@ impl State {
                     || calls.iter().any(|(method, _)| method == wanted))
         };
         let injection = self.injections.iter_mut().find(hit)?;
+        if injection.spared > 0 {
+            injection.spared -= 1;
+            return None;
+        }
         injection.times -= 1;
         Some(injection.fault.clone())
     }

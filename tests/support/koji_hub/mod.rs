@@ -1,20 +1,25 @@
 //! A Koji hub in the test process: HTTP on the loopback, state in memory, and every way to fail that clients have to survive.
 //!
 //! Answers have the shapes of recorded hub 1.35.3 answers. Not there: access control beyond ownership, inheritance between
-//! tags, uploads.
+//! tags, rpms.
 
 pub mod args;
 pub mod builder;
+pub mod content_generator;
 pub mod files;
+pub mod metadata;
 pub mod methods;
 pub mod misbehaviour;
 pub mod server;
 pub mod sessions;
 pub mod state;
+pub mod tagging;
 pub mod tasks;
 pub mod tls;
+pub mod uploads;
 pub mod xmlrpc;
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
@@ -29,6 +34,7 @@ use tokio::task::JoinHandle;
 
 #[allow(unused_imports, reason = "the test binary and the test hub program use different parts")]
 pub use builder::{End, Script, TaskHandle};
+pub use content_generator::Reservation;
 pub use misbehaviour::Fault;
 pub use state::TaskState;
 
@@ -60,6 +66,10 @@ pub struct HubOptions {
     pub tls: Option<PathBuf>,
     /// Take the header `X-Remote-User` for what the web server found out by Kerberos.
     pub trust_user_header: bool,
+    /// Content generators, and the names of those who may use them.
+    pub content_generators: BTreeMap<String, Vec<String>>,
+    /// Types of builds beyond Koji's own four (`icm`, `remote-sources`).
+    pub types: Vec<String>,
 }
 
 impl HubOptions {
@@ -68,6 +78,17 @@ impl HubOptions {
     pub fn tls(mut self, folder: impl Into<PathBuf>) -> HubOptions {
         self.tls = Some(folder.into());
         self
+    }
+
+    /// With a content generator that the packager may use.
+    #[must_use]
+    pub fn content_generator(mut self, name: &str) -> HubOptions {
+        self.content_generators.insert(name.to_owned(), vec!["packager".to_owned()]);
+        self
+    }
+
+    fn has_type(&self, name: &str) -> bool {
+        self.types.iter().any(|known| known == name)
     }
 }
 
@@ -317,7 +338,12 @@ impl Hub {
 
     /// Lets the next `times` requests that match fail: by a method, the beginning of a path (`/kojifiles`), or `*`.
     pub fn inject(&self, matching: &str, fault: Fault, times: usize) {
-        let injection = Injection { matching: matching.to_owned(), fault, times };
+        self.inject_after(0, matching, fault, times);
+    }
+
+    /// As [`Hub::inject`], after so many matching requests.
+    pub fn inject_after(&self, spared: usize, matching: &str, fault: Fault, times: usize) {
+        let injection = Injection { matching: matching.to_owned(), fault, spared, times };
         self.shared.change(|state| state.injections.push(injection));
     }
 
@@ -329,6 +355,35 @@ impl Hub {
     /// Forgets all sessions (1002).
     pub fn forget_sessions(&self) {
         self.shared.change(|state| state.sessions.clear());
+    }
+
+    /// What was uploaded, by path.
+    pub fn uploads(&self) -> BTreeMap<String, Vec<u8>> {
+        let state = self.shared.lock();
+        let file = |((folder, name), file): (&(String, String), &uploads::Uploaded)| {
+            (format!("{folder}/{name}"), file.bytes.clone())
+        };
+        state.uploads.files.iter().map(file).collect()
+    }
+
+    /// The metadata that a build was imported with.
+    pub fn imported(&self, nvr: &str) -> Option<serde_json::Value> {
+        let state = self.shared.lock();
+        let build = state.find_build(nvr)?;
+        state.generators.imports.get(&build.id).map(|import| import.metadata.clone())
+    }
+
+    /// The NVRs that are reserved, by the builds' ids.
+    pub fn reservations(&self) -> BTreeMap<i64, Reservation> {
+        self.shared.lock().generators.reservations.clone()
+    }
+
+    /// The NVRs that were given a tag by `tagBuild`.
+    pub fn tagged(&self, tag: &str) -> Vec<String> {
+        self.shared.change(|state| {
+            state.run_tagging();
+            state.tagged.iter().filter(|(other, _)| other == tag).map(|(_, nvr)| nvr.clone()).collect()
+        })
     }
 
     /// Whether files below `topurl` are there.

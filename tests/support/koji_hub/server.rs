@@ -22,7 +22,7 @@ use super::misbehaviour::Fault;
 use super::sessions::{Claim, WebUser};
 use super::state::calls_within;
 use super::xmlrpc::{Call, HubFault, Value, parse_call, write_response};
-use super::{Recorded, Shared, files, tls};
+use super::{Recorded, Shared, files, tls, uploads};
 
 /// Longer requests are refused, as by a hub with Koji's default `MaxRequestLength`.
 const LONGEST_REQUEST: usize = 4 * 1024 * 1024;
@@ -74,6 +74,9 @@ async fn answer(
     tls_user: Option<WebUser>,
 ) -> Result<Response<Body>, io::Error> {
     let (parts, body) = request.into_parts();
+    if is_hub(parts.uri.path()) && uploads::is_upload(&parts) {
+        return uploads::serve(shared, parts, body).await;
+    }
     let Ok(body) = to_bytes(Body::new(body), LONGEST_REQUEST).await else {
         return Ok(plain(StatusCode::BAD_REQUEST, "Invalid request: Request too long"));
     };
@@ -84,13 +87,8 @@ async fn answer(
         state.recorded.push(Recorded::new(&parts, calls.clone()));
         state.next_fault(parts.uri.path(), known.map(|(method, _)| method.as_str()), &calls)
     });
-    match fault {
-        Some(Fault::Reset) => return Err(closed()),
-        Some(Fault::Status(status, page)) => return Ok(html(status, page)),
-        Some(Fault::Html200) => return Ok(html(200, PROXY_PAGE)),
-        Some(Fault::Offline) => return Ok(xml(&Err(HubFault::new(1014, "database outage")))),
-        Some(Fault::Delay(delay)) => tokio::time::sleep(delay).await,
-        Some(Fault::LoseAnswer | Fault::CutBody) | None => {}
+    if let Some(answer) = instead(fault.as_ref()).await {
+        return answer;
     }
     let response = match call {
         Some(Ok(call)) if parts.method == Method::POST => hub(&shared, &parts, &call, tls_user),
@@ -104,6 +102,25 @@ async fn answer(
         Some(Fault::LoseAnswer) => Err(closed()),
         Some(Fault::CutBody) => cut(response).await,
         _ => Ok(response),
+    }
+}
+
+/// What comes instead of the hub's own answer, nothing having been executed.
+pub async fn instead(fault: Option<&Fault>) -> Option<Result<Response<Body>, io::Error>> {
+    match fault? {
+        Fault::Reset => Some(Err(closed())),
+        Fault::Status(status, page) => Some(Ok(html(*status, page))),
+        Fault::Html200 => Some(Ok(html(200, PROXY_PAGE))),
+        Fault::Offline => Some(Ok(xml(&Err(HubFault::new(1014, "database outage"))))),
+        Fault::Locked => {
+            let text = "[Errno 11] Resource temporarily unavailable";
+            Some(Ok(xml(&Err(HubFault::new(1001, text)))))
+        }
+        Fault::Delay(delay) => {
+            tokio::time::sleep(*delay).await;
+            None
+        }
+        Fault::LoseAnswer | Fault::CutBody | Fault::CutRequest | Fault::Corrupt => None,
     }
 }
 
@@ -137,7 +154,7 @@ fn others(shared: &Shared, parts: &Parts, body: Bytes) -> Response<Body> {
     files::serve(file, &parts.headers)
 }
 
-fn claim(parts: &Parts) -> Claim {
+pub fn claim(parts: &Parts) -> Claim {
     let header = |name: &str| header_text(&parts.headers, name).map(str::to_owned);
     let query: Vec<(String, String)> = parts
         .uri
@@ -154,13 +171,13 @@ fn claim(parts: &Parts) -> Claim {
     }
 }
 
-fn header_text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+pub fn header_text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     headers.get(name).and_then(|value| value.to_str().ok())
 }
 
 const PROXY_PAGE: &str = "<html><head><title>Sign in</title></head><body>Please sign in to the network.</body></html>";
 
-fn xml(answer: &Result<Value, HubFault>) -> Response<Body> {
+pub fn xml(answer: &Result<Value, HubFault>) -> Response<Body> {
     let response = Response::builder().header(header::CONTENT_TYPE, "text/xml").header("Koji-Version", "1.35.3");
     response.body(Body::from(write_response(answer))).expect("a response")
 }
@@ -177,7 +194,7 @@ pub fn plain(status: StatusCode, text: &str) -> Response<Body> {
 }
 
 /// Announces the whole body, and ends the connection in its middle.
-async fn cut(response: Response<Body>) -> Result<Response<Body>, io::Error> {
+pub async fn cut(response: Response<Body>) -> Result<Response<Body>, io::Error> {
     let (mut parts, body) = response.into_parts();
     let bytes = to_bytes(body, usize::MAX).await.map_err(io::Error::other)?;
     parts.headers.insert(header::CONTENT_LENGTH, bytes.len().into());
@@ -191,6 +208,6 @@ async fn cut(response: Response<Body>) -> Result<Response<Body>, io::Error> {
     Ok(Response::from_parts(parts, body))
 }
 
-fn closed() -> io::Error {
+pub fn closed() -> io::Error {
     io::Error::new(io::ErrorKind::ConnectionAborted, "closed on purpose")
 }

@@ -5,7 +5,9 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bytes::{Bytes, BytesMut};
 
+use super::content_generator::ContentGenerators;
 use super::misbehaviour::Injection;
+use super::uploads::Uploads;
 use super::xmlrpc::{Call, HubFault, Value};
 use super::{HubOptions, Recorded};
 
@@ -102,6 +104,17 @@ pub struct Build {
     /// Koji's `BUILD_STATES`.
     pub state: i64,
     pub task: Option<i64>,
+    pub owner: i64,
+    /// The content generator that made or reserved it.
+    pub generator: Option<String>,
+    pub source: Value,
+    pub extra: Value,
+}
+
+impl Build {
+    pub fn nvr(&self) -> String {
+        format!("{}-{}-{}", self.name, self.version, self.release)
+    }
 }
 
 #[derive(Debug, Clone)]
@@ -143,6 +156,10 @@ pub struct State {
     pub serve_files: bool,
     pub greenwave: (u16, String),
     pub greenwave_bodies: Vec<Bytes>,
+    pub uploads: Uploads,
+    pub generators: ContentGenerators,
+    /// Tags and NVRs, in the order of tagging.
+    pub tagged: Vec<(String, String)>,
 }
 
 impl State {
@@ -166,6 +183,9 @@ impl State {
             serve_files: true,
             greenwave: (200, r#"{"message": "All OK"}"#.to_owned()),
             greenwave_bodies: Vec::new(),
+            uploads: Uploads::default(),
+            generators: ContentGenerators::default(),
+            tagged: Vec::new(),
         };
         state.add_target("f42-container-candidate", "f42-container-build", "f42-container-candidate");
         state.add_target("f40-container-candidate", "f40-container-build", "f40-container-candidate");
@@ -211,7 +231,18 @@ impl State {
         let mut part = || parts.next().expect("an NVR has three parts");
         let (release, version, name) = (part(), part(), part());
         let id = count(self.builds.len()) + 1;
-        self.builds.push(Build { id, name, version, release, state: build_state, task });
+        self.builds.push(Build {
+            id,
+            name,
+            version,
+            release,
+            state: build_state,
+            task,
+            owner: 1,
+            generator: None,
+            source: Value::Nil,
+            extra: Value::Nil,
+        });
         id
     }
 
