@@ -3,7 +3,7 @@
 //! The rules are those of osbs-client's JSON schema (`schemas/container.json`) and of `RepoConfiguration`. Reading never
 //! fails: everything that is wrong with a file is a [`Problem`] with its line, and what could be understood is there.
 
-mod node;
+pub(crate) mod node;
 mod scalar;
 mod schema;
 #[cfg(test)]

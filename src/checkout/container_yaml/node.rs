@@ -22,9 +22,9 @@ const DEEPEST: usize = 64;
 
 /// A value and the line it begins on.
 #[derive(Debug, PartialEq)]
-pub(super) struct Node {
-    pub(super) value: Yaml,
-    pub(super) line: usize,
+pub(crate) struct Node {
+    pub(crate) value: Yaml,
+    pub(crate) line: usize,
     /// How many values it is, aliases followed.
     values: usize,
     /// How deep it is.
@@ -33,7 +33,7 @@ pub(super) struct Node {
 
 /// The kinds of values that JSON Schema tells apart, scalars with their spelling: `1.10` is not `1.1` to a person.
 #[derive(Debug, PartialEq)]
-pub(super) enum Yaml {
+pub(crate) enum Yaml {
     Null,
     Bool(String),
     Integer(i128, String),
@@ -47,22 +47,22 @@ pub(super) enum Yaml {
 
 /// One key of a map.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Entry {
+pub(crate) struct Entry {
     /// As it is spelt.
-    pub(super) key: String,
-    pub(super) line: usize,
-    pub(super) value: Rc<Node>,
+    pub(crate) key: String,
+    pub(crate) line: usize,
+    pub(crate) value: Rc<Node>,
 }
 
 /// Why a file cannot be read, and where.
 #[derive(Debug, PartialEq)]
-pub(super) struct Unreadable {
-    pub(super) line: usize,
-    pub(super) reason: String,
+pub(crate) struct Unreadable {
+    pub(crate) line: usize,
+    pub(crate) reason: String,
 }
 
 /// Reads the one document of a file; null for a file without one. Repeated keys are kept, in order.
-pub(super) fn parse(text: &str) -> Result<Rc<Node>, Unreadable> {
+pub(crate) fn parse(text: &str) -> Result<Rc<Node>, Unreadable> {
     let mut options = Options::default();
     options.set_emit_comments(false);
     (options.flow_nesting_limit, options.block_nesting_limit) = (DEEPEST, DEEPEST);
@@ -299,12 +299,12 @@ fn meaning(text: &str, style: ScalarStyle, tag: Option<&Tag>) -> Result<Scalar, 
 
 impl Node {
     /// The entry of a map that counts: the last one of that key.
-    pub(super) fn get(&self, key: &str) -> Option<&Node> {
+    pub(crate) fn get(&self, key: &str) -> Option<&Node> {
         let Yaml::Map(entries) = &self.value else { return None };
         entries.iter().rev().find(|entry| entry.key == key).map(|entry| &*entry.value)
     }
 
-    pub(super) fn text(&self) -> Option<&str> {
+    pub(crate) fn text(&self) -> Option<&str> {
         match &self.value {
             Yaml::Text(text) => Some(text),
             _ => None,
@@ -312,7 +312,7 @@ impl Node {
     }
 
     /// The items of a list; a lone value is none.
-    pub(super) fn items(&self) -> impl Iterator<Item = &Node> {
+    pub(crate) fn items(&self) -> impl Iterator<Item = &Node> {
         let items = match &self.value {
             Yaml::List(items) => items.as_slice(),
             _ => &[],
