@@ -10,9 +10,11 @@ use serde_json::{Map, Value};
 
 use super::values;
 use crate::event::BuilderKind;
+use crate::local::export::Export;
 
 const BUILD: &str = "Build options";
 const CHECKS: &str = "Check options";
+const LOCAL: &str = "Options of --build-with local";
 /// Not a documentation comment, which would take the brackets for a link.
 const REPLACEMENT: &str = "Replace a dependency (can be repeated)
 
@@ -103,9 +105,83 @@ pub struct BuildArgs {
     #[arg(long, help_heading = CHECKS)]
     pub force: bool,
 
+    /// What builds on this machine take besides.
+    #[command(flatten)]
+    pub local: LocalArgs,
+
     /// How the build is watched.
     #[command(flatten)]
     pub follow: FollowArgs,
+}
+
+/// What only builds on this machine take.
+#[derive(Debug, Clone, Default, PartialEq, Args)]
+pub struct LocalArgs {
+    /// Push the image to the configured registry
+    #[arg(long, help_heading = LOCAL)]
+    pub push: bool,
+
+    /// Write the image to DEST (can be repeated)
+    ///
+    /// DEST is docker-archive:FILE or oci-archive:FILE, compressed when FILE ends in .gz, or containers-storage:NAME for the
+    /// images that podman and buildah show.
+    #[arg(long, value_name = "DEST", help_heading = LOCAL, action = ArgAction::Append, value_hint = ValueHint::Other)]
+    pub export: Vec<Export>,
+
+    /// Import the image into Koji
+    ///
+    /// Needs the right to use the configured content generator, and an image that is pushed.
+    #[arg(long = "import", help_heading = LOCAL)]
+    pub import: bool,
+
+    /// Build the work tree, not the commit; for scratch builds
+    #[arg(long, help_heading = LOCAL)]
+    pub dirty: bool,
+
+    /// Keep layers for the next build; for scratch builds
+    #[arg(long, help_heading = LOCAL)]
+    pub cache: bool,
+
+    /// Fail on packages that are not signed with these keys
+    ///
+    /// KEYID has the last 8 or 16 hexadecimal digits of a key's fingerprint, or all of them. Scratch builds only warn.
+    #[arg(long, value_name = "KEYID", help_heading = LOCAL, num_args = 1.., action = ArgAction::Append,
+          value_hint = ValueHint::Other)]
+    pub signed_by: Vec<String>,
+
+    /// Let the build see the repository of the Koji target
+    #[arg(long, help_heading = LOCAL)]
+    pub target_repo: bool,
+
+    /// Set a build argument (can be repeated)
+    ///
+    /// Its value stays in the image's history; without a value it is taken from the environment.
+    #[arg(long = "build-arg", value_name = "NAME[=VALUE]", help_heading = LOCAL, action = ArgAction::Append,
+          value_hint = ValueHint::Other)]
+    pub build_args: Vec<String>,
+
+    /// Hand a secret to RUN --mount=type=secret (can be repeated)
+    #[arg(long = "secret", value_name = "id=ID,src=FILE", help_heading = LOCAL, action = ArgAction::Append,
+          value_hint = ValueHint::Other)]
+    pub secrets: Vec<String>,
+}
+
+impl LocalArgs {
+    /// The first of these options that was given.
+    pub fn given(&self) -> Option<&'static str> {
+        let given = [
+            (self.push, "--push"),
+            (!self.export.is_empty(), "--export"),
+            (self.import, "--import"),
+            (self.dirty, "--dirty"),
+            (self.cache, "--cache"),
+            (!self.signed_by.is_empty(), "--signed-by"),
+            (self.target_repo, "--target-repo"),
+            (!self.build_args.is_empty(), "--build-arg"),
+            (!self.secrets.is_empty(), "--secret"),
+        ];
+        given.into_iter().find_map(|(given, name)| given.then_some(name))
+    }
 }
 
 /// Which builder is asked for.

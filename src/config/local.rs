@@ -30,7 +30,6 @@ pub const LOCAL_BUILD_KEYS: &[&str] = &[
     "koji_archive",
     "koji_import",
     "organization",
-    "parallel_downloads",
     "pull_registries",
     "push",
     "registry",
@@ -88,8 +87,6 @@ pub struct LocalConfig {
     pub signed_by: Vec<String>,
     /// Whether packages must be signed with any key at all, where `signed_by` names none.
     pub require_signed: bool,
-    /// How many artifacts are downloaded at once.
-    pub parallel_downloads: usize,
     /// Whether to import into Koji without `--import`.
     pub koji_import: bool,
     /// The content generator that imports are made by.
@@ -151,9 +148,6 @@ impl LocalConfig {
             image_size_limit: keys.number("image_size_limit", i64::MAX)?.filter(|limit| *limit > 0),
             signed_by: keys.list("signed_by")?,
             require_signed: keys.flag("require_signed")?.unwrap_or(false),
-            parallel_downloads: keys
-                .number("parallel_downloads", 64)?
-                .map_or(DOWNLOADS, |count| usize::try_from(count).unwrap_or(DOWNLOADS).max(1)),
             koji_import: keys.flag("koji_import")?.unwrap_or(false),
             content_generator: keys.text("content_generator")?.unwrap_or_else(|| CONTENT_GENERATOR.to_owned()),
             koji_archive: keys.koji_archive()?,
@@ -167,8 +161,6 @@ impl LocalConfig {
     }
 }
 
-/// How many artifacts are downloaded at once.
-const DOWNLOADS: usize = 8;
 /// The content generator that imports are made by, unless the configuration names another.
 const CONTENT_GENERATOR: &str = "fedpkg-container-build";
 
@@ -305,7 +297,7 @@ mod tests {
         let config = read("").unwrap();
         assert_eq!(config.source_registry, "registry.fedoraproject.org");
         assert_eq!((config.registry, config.push, config.koji_import), (None, false, false));
-        assert_eq!((config.parallel_downloads, config.koji_archive), (8, KojiArchive::Placeholder));
+        assert_eq!(config.koji_archive, KojiArchive::Placeholder);
     }
 
     #[test]
@@ -326,8 +318,8 @@ mod tests {
         for (text, expected) in [
             ("isolation = none\n", "isolation = `none` is none of chroot, oci, rootless"),
             ("image_labels = vendor\n", "image_labels: `vendor` is not of the form NAME = VALUE"),
-            ("parallel_downloads = 0x1\n", "must be a valid integer, not `0x1`"),
-            ("parallel_downloads = 1000\n", "value for parallel_downloads config option must be between 0 and 64"),
+            ("image_size_limit = 0x1\n", "must be a valid integer, not `0x1`"),
+            ("image_size_limit = -1\n", "value for image_size_limit config option must be between 0 and"),
             ("push = perhaps\n", "Not a boolean"),
         ] {
             let error = read(text).unwrap_err().to_string();

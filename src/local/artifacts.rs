@@ -205,9 +205,8 @@ impl<'a> Fetcher<'a> {
                 } else {
                     transfer.receive(partial).await?
                 };
-                let put = move |stop: &_| {
-                    place.context.put(&place.target, &mut complete.file, complete.modified, None, stop)
-                };
+                let put =
+                    move |stop: &_| place.context.put(&place.target, &mut complete.file, complete.modified, None, stop);
                 (work.run(put).await?, Provenance::Server)
             }
         };
@@ -280,7 +279,9 @@ pub struct BadLookaside {
 impl From<BadLookaside> for crate::error::Error {
     fn from(error: BadLookaside) -> Self {
         let error = crate::error::Error::new(crate::error::ErrorKind::Config, error);
-        error.hint("`lookaside` in the tool's configuration says where source files are; `config show` says where it is set")
+        error.hint(
+            "`lookaside` in the tool's configuration says where source files are; `config show` says where it is set",
+        )
     }
 }
 
