@@ -93,6 +93,8 @@ pub enum Warning {
     Degraded { what: String, why: String },
     /// The session on the server was lost and made anew.
     SessionRenewed { server: String },
+    /// Something that the build service would have done and this build did not: `what`, and `why`.
+    Omitted { what: String, why: String },
     /// A submit got no answer, and the task it made was found and adopted instead of submitting again.
     Adopted { task: TaskId },
 }

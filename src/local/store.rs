@@ -103,7 +103,8 @@ impl Store {
     /// # Errors
     /// When the folder for what is mounted cannot be made.
     pub fn storage(&self, driver: &str) -> Result<Storage, StoreError> {
-        let root = self.places.cache.join("storage");
+        // Storage of one driver cannot be read by another.
+        let root = self.places.cache.join(if driver == "overlay" { "storage".into() } else { format!("storage-{driver}") });
         let digest = hash(MessageDigest::sha256(), root.as_os_str().as_encoded_bytes())
             .map_err(|error| io_error("name", &root, io::Error::other(error)))?;
         let name: String = digest.iter().take(4).map(|byte| format!("{byte:02x}")).collect();
@@ -160,22 +161,38 @@ impl Store {
     /// were. While other builds run only processes are ended.
     ///
     /// # Errors
-    /// When the engine cannot remove its containers.
-    pub async fn tidy(&self, engine: &Engine) -> Result<usize, EngineError> {
+    /// When an engine cannot remove its containers.
+    pub async fn tidy(&self, engines: &[Engine]) -> Result<usize, EngineError> {
         let Ok(stale) = self.stale() else { return Ok(0) };
         if stale.is_empty() {
             return Ok(0);
         }
         stale.iter().for_each(|folder| end_processes_in(folder));
-        if flock(&self.lock, FlockOperation::NonBlockingLockExclusive).is_err() {
+        if !self.sweep(engines).await? {
             return Ok(0);
         }
-        let removed = output(engine.buildah().args(["rm", "--all"]), "removing working containers").await;
-        if removed.is_ok() {
-            stale.iter().for_each(|folder| remove(folder));
+        stale.iter().for_each(|folder| remove(folder));
+        Ok(stale.len())
+    }
+
+    /// Removes all working containers, if no other build runs. Returns whether that was so.
+    ///
+    /// # Errors
+    /// When an engine cannot remove its containers.
+    pub async fn sweep(&self, engines: &[Engine]) -> Result<bool, EngineError> {
+        if flock(&self.lock, FlockOperation::NonBlockingLockExclusive).is_err() {
+            // A failed attempt to get more may have cost what was held.
+            let _ = flock(&self.lock, FlockOperation::LockShared);
+            return Ok(false);
+        }
+        let mut removed = Ok(true);
+        for engine in engines.iter().filter(|engine| engine.storage.root.exists()) {
+            if let Err(error) = output(engine.buildah().args(["rm", "--all"]), "removing working containers").await {
+                removed = Err(error);
+            }
         }
         let _ = flock(&self.lock, FlockOperation::LockShared);
-        removed.map(|_| stale.len())
+        removed
     }
 
     /// Folders of builds that nobody holds.
@@ -200,6 +217,20 @@ impl Work {
 impl Drop for Work {
     fn drop(&mut self) {
         remove(&self.path);
+    }
+}
+
+impl Store {
+    /// Notes that an image has the place of an earlier one of the same thing. The earlier one's name comes back, so that it can be
+    /// removed.
+    pub fn replace_image(&self, what: &str, name: &str) -> Option<String> {
+        let folder = self.places.cache.join("images");
+        private_folder(&folder).ok()?;
+        let key = super::base_image::sha256(what.as_bytes()).ok()?;
+        let path = folder.join(key.trim_start_matches("sha256:"));
+        let earlier = fs::read_to_string(&path).ok();
+        write_private(&path, name.as_bytes()).ok()?;
+        earlier.filter(|earlier| earlier != name)
     }
 }
 

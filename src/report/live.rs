@@ -194,6 +194,9 @@ impl<Out: Write, Err: Write> Live<Out, Err> {
         let text = match warning {
             Warning::User { text } => sanitize::text(text),
             Warning::Degraded { what, why } => format!("{what} does not work: {}", sanitize::text(why)),
+            Warning::Omitted { what, why } => {
+                format!("not done here: {}: {}", sanitize::text(what), sanitize::text(why))
+            }
             Warning::SessionRenewed { server } => format!("the session on {server} had ended and was renewed"),
             Warning::Adopted { task } => format!(
                 "the answer to the submission was lost; task {task} is what the hub made of it, nothing was submitted twice"

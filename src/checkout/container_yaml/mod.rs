@@ -36,6 +36,10 @@ pub struct ContainerYaml {
     pub packages: Option<Vec<String>>,
     /// `compose.signing_intent`.
     pub signing_intent: Option<String>,
+    /// Whether there is a `remote_source` or `remote_sources`.
+    pub remote_source: bool,
+    /// Whether there are `operator_manifests`.
+    pub operator_manifests: bool,
     /// `set_release_env`.
     pub set_release_env: Option<String>,
     /// `buildtime_limit` in seconds, and its line.
@@ -232,6 +236,8 @@ fn extract(file: &Node) -> ContainerYaml {
         modules: from_compose("modules").map(one_or_more).unwrap_or_default(),
         packages: from_compose("packages").filter(|node| matches!(node.value, Yaml::List(_))).map(one_or_more),
         signing_intent: text(from_compose("signing_intent")),
+        remote_source: ["remote_source", "remote_sources"].iter().any(|key| file.get(key).is_some()),
+        operator_manifests: file.get("operator_manifests").is_some(),
         set_release_env: text(file.get("set_release_env")),
         buildtime_limit: file.get("buildtime_limit").and_then(seconds),
         problems: Vec::new(),
