@@ -59,14 +59,8 @@ pub enum Algorithm {
 
 impl Algorithm {
     /// All of them, the weakest first.
-    pub const ALL: [Algorithm; 6] = [
-        Algorithm::Md5,
-        Algorithm::Sha1,
-        Algorithm::Sha224,
-        Algorithm::Sha256,
-        Algorithm::Sha384,
-        Algorithm::Sha512,
-    ];
+    pub const ALL: [Algorithm; 6] =
+        [Algorithm::Md5, Algorithm::Sha1, Algorithm::Sha224, Algorithm::Sha256, Algorithm::Sha384, Algorithm::Sha512];
 
     /// The name in lower case, as in the lookaside cache's URLs and in Python's hashlib.
     pub fn name(self) -> &'static str {
@@ -396,7 +390,8 @@ mod tests {
 
     #[test]
     fn what_rpkg_would_not_read_is_refused_with_its_line() {
-        for line in ["# comment", "#comment", "# a  comment", "app.tar.gz", "SHA512 (a b) = 1", "abc app", "MD5 (a)= 1"] {
+        for line in ["# comment", "#comment", "# a  comment", "app.tar.gz", "SHA512 (a b) = 1", "abc app", "MD5 (a)= 1"]
+        {
             let (at, problem) = problem(format!("\n{MD5}  ok\n{line}\n").as_bytes());
             assert_eq!((at, problem), (3, LineProblem::Malformed { text: line.to_owned() }));
         }

@@ -205,9 +205,8 @@ impl<'a> Fetcher<'a> {
                 } else {
                     transfer.receive(partial).await?
                 };
-                let put = move |stop: &_| {
-                    place.context.put(&place.target, &mut complete.file, complete.modified, None, stop)
-                };
+                let put =
+                    move |stop: &_| place.context.put(&place.target, &mut complete.file, complete.modified, None, stop);
                 (work.run(put).await?, Provenance::Server)
             }
         };
@@ -280,7 +279,9 @@ pub struct BadLookaside {
 impl From<BadLookaside> for crate::error::Error {
     fn from(error: BadLookaside) -> Self {
         let error = crate::error::Error::new(crate::error::ErrorKind::Config, error);
-        error.hint("`lookaside` in the tool's configuration says where source files are; `config show` says where it is set")
+        error.hint(
+            "`lookaside` in the tool's configuration says where source files are; `config show` says where it is set",
+        )
     }
 }
 
@@ -291,20 +292,21 @@ impl From<BadLookaside> for crate::error::Error {
 /// # Errors
 /// When `base` is not an http or https address.
 pub fn lookaside_downloads(base: &str, repo: &str, sources: &[Source]) -> Result<Vec<Download>, BadLookaside> {
+    let bad = || BadLookaside { base: base.to_owned() };
+    let parsed = Url::parse(base).ok().filter(|url| matches!(url.scheme(), "http" | "https"));
+    parsed.filter(|url| url.query().or(url.fragment()).is_none()).ok_or_else(bad)?;
     let download = |source: &Source| {
         let (file, checksum) = (quoted(&source.name), &source.checksum);
         let folder = format!("{}/{repo}/{file}", base.trim_end_matches('/'));
-        let url = Url::parse(&format!("{folder}/{}/{}/{file}", checksum.algorithm(), checksum.hash())).ok()?;
-        let usable = matches!(url.scheme(), "http" | "https") && url.has_host();
-        usable.then(|| Download {
-            url,
+        let url = Url::parse(&format!("{folder}/{}/{}/{file}", checksum.algorithm(), checksum.hash()));
+        Ok(Download {
+            url: url.map_err(|_| bad())?,
             target: PathBuf::from(&source.name),
             checksums: vec![checksum.clone()],
             allowed: AllowedDomains::any(),
         })
     };
-    let all: Option<Vec<Download>> = sources.iter().map(download).collect();
-    all.ok_or_else(|| BadLookaside { base: base.to_owned() })
+    sources.iter().map(download).collect()
 }
 
 /// Percent-encodes a file name as Python's `urllib.parse.quote` does.

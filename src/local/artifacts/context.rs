@@ -172,9 +172,7 @@ impl NewFile {
                 self.renamed = true;
                 Ok(())
             }
-            Err(Errno::ISDIR) => {
-                Err(FetchProblem::InTheWay { path: target.path.clone(), wanted: "regular file" })
-            }
+            Err(Errno::ISDIR) => Err(FetchProblem::InTheWay { path: target.path.clone(), wanted: "regular file" }),
             Err(error) => Err(FetchProblem::file("write", &target.path)(error.into())),
         }
     }

@@ -7,17 +7,21 @@
 //! `fetch-artifacts-koji.yaml` and `fetch-artifacts-pnc.yaml` are not read here; a checkout that has one is refused, because
 //! its image would lack files.
 
+mod problem;
+#[cfg(test)]
+mod tests;
+
 use std::collections::HashMap;
-use std::fmt;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use url::Url;
 
+pub use problem::{Problem, ProblemKind, UrlListError};
+
 use super::{AllowedDomains, Download};
 use crate::checkout::container_yaml::node::{self, Entry, Node, Yaml};
 use crate::checkout::sources::{Algorithm, Checksum};
-use crate::error::{Error, ErrorKind};
 
 /// The file's name, at the top of the checkout.
 pub const FILE_NAME: &str = "fetch-artifacts-url.yaml";
@@ -67,167 +71,6 @@ impl UrlArtifact {
             checksums: self.checksums.clone(),
             allowed: allowed.clone(),
         }
-    }
-}
-
-/// Why a list cannot be used: everything that is wrong with it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct UrlListError {
-    /// One or more, in the order of the lines.
-    pub problems: Vec<Problem>,
-}
-
-/// Something that is wrong with a list.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Problem {
-    /// The file's name.
-    pub file: &'static str,
-    /// Where in it, from 1; `None` when it is about the whole file.
-    pub line: Option<usize>,
-    /// What is wrong.
-    pub kind: ProblemKind,
-}
-
-/// What can be wrong with a list.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum ProblemKind {
-    /// A list that is not understood here.
-    #[error("it lists artifacts in a way that only the build service understands")]
-    Unsupported,
-    /// The file is there and cannot be read.
-    #[error("it cannot be read: {reason}")]
-    Unreadable {
-        /// What the system says.
-        reason: String,
-    },
-    /// The file is longer than [`LONGEST`].
-    #[error("it is longer than {LONGEST} bytes")]
-    TooLong,
-    /// It is not YAML.
-    #[error("it is not valid YAML: {reason}")]
-    Syntax {
-        /// What the YAML reader says.
-        reason: String,
-    },
-    /// The value is of the wrong kind.
-    #[error("{what} is {found}, but must be {expected}")]
-    WrongType {
-        /// `the file`, `an entry` or a key.
-        what: String,
-        /// What it is.
-        found: String,
-        /// What it has to be.
-        expected: &'static str,
-    },
-    /// A key that is not known.
-    #[error(
-        "unknown key `{key}`; known are url, target, md5, sha1, sha256, source-url, source-md5, source-sha1 and source-sha256"
-    )]
-    UnknownKey {
-        /// The key.
-        key: String,
-    },
-    /// A key is there twice.
-    #[error("`{key}` is set twice")]
-    DuplicateKey {
-        /// The key.
-        key: String,
-    },
-    /// A key that must be there is not.
-    #[error("`{key}` is missing")]
-    MissingKey {
-        /// The key.
-        key: &'static str,
-    },
-    /// A file without a checksum.
-    #[error("`{key}` has no checksum: give {prefix}md5, {prefix}sha1 or {prefix}sha256")]
-    NoChecksum {
-        /// `url` or `source-url`.
-        key: &'static str,
-        /// What the names of its checksums begin with.
-        prefix: &'static str,
-    },
-    /// A checksum that cannot be one.
-    #[error("`{key}` is {found:?}, but must be {digits} hexadecimal digits in lower case")]
-    BadHash {
-        /// The key.
-        key: String,
-        /// What it is.
-        found: String,
-        /// How many digits it should have.
-        digits: usize,
-    },
-    /// An address that is none.
-    #[error("`{key}` is not an http or https address")]
-    BadUrl {
-        /// `url` or `source-url`.
-        key: &'static str,
-    },
-    /// An address that artifacts may not come from.
-    #[error("`{key}` is at {host}, and artifacts may not come from there")]
-    Forbidden {
-        /// `url` or `source-url`.
-        key: &'static str,
-        /// Host and path of the address.
-        host: String,
-    },
-    /// An address that no target can be made of.
-    #[error("`target` is missing, and the address does not end in a file's name")]
-    NoTarget,
-    /// A target that is no path beneath the folder.
-    #[error("`target` is {target:?}, but must be a path beneath {FOLDER}/, without empty parts, `.` and `..`")]
-    BadTarget {
-        /// The target.
-        target: String,
-    },
-    /// Two artifacts that cannot both be there.
-    #[error("{target:?} and {other:?} of line {first} cannot both be put into {FOLDER}/")]
-    Collision {
-        /// The target.
-        target: String,
-        /// The target of the earlier entry.
-        other: String,
-        /// The line of the earlier entry.
-        first: usize,
-    },
-}
-
-impl fmt::Display for Problem {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.line {
-            Some(line) => write!(f, "{}, line {line}: {}", self.file, self.kind),
-            None => write!(f, "{}: {}", self.file, self.kind),
-        }
-    }
-}
-
-impl fmt::Display for UrlListError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.problems.as_slice() {
-            [only] => only.fmt(f),
-            all => {
-                write!(f, "{} problems with the lists of artifacts:", all.len())?;
-                all.iter().try_for_each(|problem| write!(f, "\n  {problem}"))
-            }
-        }
-    }
-}
-
-impl std::error::Error for UrlListError {}
-
-impl From<UrlListError> for Error {
-    fn from(error: UrlListError) -> Self {
-        let has = |test: fn(&ProblemKind) -> bool| error.problems.iter().any(|problem| test(&problem.kind));
-        let unsupported = has(|kind| matches!(kind, ProblemKind::Unsupported));
-        let forbidden = has(|kind| matches!(kind, ProblemKind::Forbidden { .. }));
-        let mut error = Error::new(ErrorKind::Checkout, error);
-        if unsupported {
-            error = error.hint("build this image on the build service, or list its files in fetch-artifacts-url.yaml");
-        }
-        if forbidden {
-            error = error.hint("artifacts_allowed_domains lists where artifacts may come from");
-        }
-        error
     }
 }
 
@@ -352,9 +195,8 @@ impl Reader<'_> {
     fn keys(&mut self, entries: &[Entry]) {
         for (index, entry) in entries.iter().enumerate() {
             let name = entry.key.strip_prefix("source-").unwrap_or(&entry.key);
-            let known = entry.key == "target"
-                || name == "url"
-                || ALGORITHMS.iter().any(|algorithm| algorithm.name() == name);
+            let known =
+                entry.key == "target" || name == "url" || ALGORITHMS.iter().any(|algorithm| algorithm.name() == name);
             if !known {
                 self.wrong(entry.line, ProblemKind::UnknownKey { key: entry.key.clone() });
             } else if entries[..index].iter().any(|earlier| earlier.key == entry.key) {
@@ -459,136 +301,4 @@ impl Reader<'_> {
 
 fn wrong_type(what: &str, found: &Yaml, expected: &'static str) -> ProblemKind {
     ProblemKind::WrongType { what: what.to_owned(), found: found.to_string(), expected }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const MD5: &str = "d41d8cd98f00b204e9800998ecf8427e";
-
-    fn list(text: &str) -> Vec<UrlArtifact> {
-        parse(text.as_bytes(), &AllowedDomains::any()).unwrap()
-    }
-
-    fn problems(text: &str) -> Vec<String> {
-        let allowed = AllowedDomains::only(["example.com", "h"]).unwrap();
-        let error = parse(text.as_bytes(), &allowed).unwrap_err();
-        error.problems.iter().map(ToString::to_string).collect()
-    }
-
-    #[test]
-    fn entries_are_read_with_their_lines() {
-        let text = format!(
-            "# files\n- url: https://h/a.jar\n  md5: {MD5}\n  sha256: \"{sha256}\"\n- {{url: 'http://h/x?f=b.jar', md5: {MD5}}}\n- url: https://h/\n  target: sub/c.jar\n  sha1: {sha1}\n  source-url: https://h/c-src.tar.gz\n  source-md5: {MD5}\n",
-            sha256 = "a".repeat(64),
-            sha1 = "b".repeat(40)
-        );
-        let artifacts = list(&text);
-        let shown: Vec<(&str, usize, usize, bool)> = artifacts
-            .iter()
-            .map(|artifact| (artifact.target.as_str(), artifact.line, artifact.checksums.len(), artifact.source.is_some()))
-            .collect();
-        assert_eq!(shown, [("a.jar", 2, 2, false), ("x?f=b.jar", 5, 1, false), ("sub/c.jar", 6, 1, true)]);
-        let download = artifacts[2].download(&AllowedDomains::any());
-        assert_eq!(download.target, Path::new("artifacts/sub/c.jar"));
-        for empty in ["", "# nothing\n", "null\n", "[]\n"] {
-            assert!(list(empty).is_empty(), "{empty:?}");
-        }
-    }
-
-    #[test]
-    fn a_checksum_is_needed_and_it_is_not_sha512() {
-        let all = problems(&format!("- url: https://h/a\n- url: https://h/b\n  sha512: {}\n", "a".repeat(128)));
-        assert_eq!(all[0], "fetch-artifacts-url.yaml, line 1: `url` has no checksum: give md5, sha1 or sha256");
-        assert!(all[1].contains("line 2: `url` has no checksum"), "{all:?}");
-        assert!(all[2].contains("line 3: unknown key `sha512`"), "{all:?}");
-        assert_eq!(all.len(), 3);
-    }
-
-    #[test]
-    fn targets_stay_beneath_the_folder() {
-        for target in ["../a", "/a", "a/../../b", "..", ".", "''", "a//b", "./a", "a/", "\"a\\0b\"", "\"a\\nb\""] {
-            let all = problems(&format!("- url: https://h/a\n  md5: {MD5}\n  target: {target}\n"));
-            assert!(all.len() == 1 && all[0].contains("line 3: `target` is"), "{target}: {all:?}");
-        }
-        for url in ["https://h/", "https://h/a/"] {
-            let all = problems(&format!("- url: {url}\n  md5: {MD5}\n"));
-            assert!(all.len() == 1 && all[0].contains("does not end in a file's name"), "{url}: {all:?}");
-        }
-    }
-
-    #[test]
-    fn targets_that_stand_in_each_others_way_are_refused() {
-        let entry = |target: &str| format!("- {{url: 'https://h/a', md5: {MD5}, target: {target}}}\n");
-        for (first, second) in [("a", "a"), ("a", "a/b"), ("a/b/c", "a"), ("a/b", "a/b/c/d")] {
-            let all = problems(&(entry(first) + &entry(second)));
-            let wanted = format!("line 2: {second:?} and {first:?} of line 1 cannot both");
-            assert!(all.len() == 1 && all[0].contains(&wanted), "{all:?}");
-        }
-        assert_eq!(list(&(entry("a/b") + &entry("a/c") + &entry("a.b"))).len(), 3);
-    }
-
-    #[test]
-    fn only_allowed_domains_and_the_web() {
-        for (url, wanted) in [
-            ("https://user:secret@example.com.evil.org/a?token=t", "is at example.com.evil.org/a, and artifacts may not"),
-            ("ftp://example.com/a", "is not an http or https address"),
-            ("example.com/a", "is not an http or https address"),
-            ("'https:///'", "is not an http or https address"),
-        ] {
-            let all = problems(&format!("- url: {url}\n  md5: {MD5}\n  target: a\n"));
-            assert!(all.len() == 1 && all[0].contains(wanted), "{url}: {all:?}");
-            assert!(!all[0].contains("secret") && !all[0].contains("token"), "{all:?}");
-        }
-    }
-
-    #[test]
-    fn everything_that_is_wrong_is_told_at_once() {
-        let text = format!(
-            "- url: https://h/a\n  md5: 12345678901234567890123456789012\n  source-md5: {MD5}\n- text\n- url: https://h/b\n  md5: {}\n  source-url: https://h/c\n  target: [x]\n- md5: {MD5}\n  md5: {MD5}\n",
-            MD5.to_uppercase()
-        );
-        let wanted = [
-            "line 2: `md5` is 12345678901234567890123456789012, but must be text",
-            "line 3: `source-url` is missing",
-            "line 4: an entry is \"text\", but must be a mapping",
-            "line 6: `md5` is \"D41D",
-            "line 7: `source-url` has no checksum: give source-md5, source-sha1",
-            "line 8: `target` is a list, but must be text",
-            "line 9: `url` is missing",
-            "line 10: `md5` is set twice",
-        ];
-        let all = problems(&text);
-        assert_eq!(all.len(), wanted.len(), "{all:#?}");
-        for (problem, wanted) in all.iter().zip(wanted) {
-            assert!(problem.contains(wanted), "{problem:?} has no {wanted:?}");
-        }
-    }
-
-    #[test]
-    fn files_that_are_no_list_are_refused() {
-        assert_eq!(problems("a: b\n"), ["fetch-artifacts-url.yaml, line 1: the file is a mapping, but must be a list"]);
-        assert!(problems("- [\n")[0].contains("not valid YAML"));
-        assert!(parse(b"\xff", &AllowedDomains::any()).is_err());
-        assert!(parse(&vec![b'\n'; 1024 * 1024 + 1], &AllowedDomains::any()).is_err());
-    }
-
-    #[test]
-    fn lists_for_the_build_service_alone_are_refused() {
-        let root = tempfile::tempdir().unwrap();
-        let read = || read(root.path(), &AllowedDomains::any());
-        assert!(read().is_none());
-        std::fs::write(root.path().join(FILE_NAME), "[]\n").unwrap();
-        assert_eq!(read(), Some(Ok(Vec::new())));
-        std::fs::write(root.path().join("fetch-artifacts-pnc.yaml"), "").unwrap();
-        let error = read().unwrap().unwrap_err();
-        assert!(error.to_string().starts_with("fetch-artifacts-pnc.yaml: it lists artifacts in a way"), "{error}");
-        std::fs::write(root.path().join(FILE_NAME), "x\n").unwrap();
-        assert_eq!(read().unwrap().unwrap_err().problems.len(), 2);
-        std::fs::remove_file(root.path().join(FILE_NAME)).unwrap();
-        std::fs::create_dir(root.path().join(FILE_NAME)).unwrap();
-        std::fs::remove_file(root.path().join("fetch-artifacts-pnc.yaml")).unwrap();
-        assert!(read().unwrap().unwrap_err().to_string().contains("cannot be read: it is not a regular file"));
-    }
 }
