@@ -224,6 +224,8 @@ async fn artifacts_are_put_beneath_their_folder() {
     world.fetch(&downloads).await.unwrap();
     assert_eq!((world.read("artifacts/get?file=b.jar"), world.read("artifacts/x/y/c.jar")), (b"b".into(), b"b".into()));
     assert_eq!(world.server.paths(), ["/get?file=b.jar"]);
+    let mode = |name: &str| fs::metadata(world.context().join(name)).unwrap().permissions().mode() & 0o7777;
+    assert_eq!((mode("artifacts"), mode("artifacts/x/y")), (0o755, 0o755));
 }
 
 #[tokio::test]

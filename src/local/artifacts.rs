@@ -41,6 +41,8 @@ const LOCK_POLL: Duration = Duration::from_millis(100);
 const ATTEMPTS: u32 = 5;
 /// How long to wait after the first failed attempt; each further wait is twice as long.
 const FIRST_DELAY: Duration = Duration::from_secs(1);
+/// How long a server may be silent, or slower than 1000 bytes a second (rpkg's LOW_SPEED_TIME for curl).
+const SILENCE: Duration = Duration::from_secs(60);
 
 /// A file to be fetched.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -134,13 +136,21 @@ impl<'a> Fetcher<'a> {
     /// The client is to leave redirects alone ([`crate::http::Redirects::Refuse`]): they are followed here, where it is known
     /// which are allowed.
     pub fn new(client: &'a Client, cache: &'a Cache) -> Fetcher<'a> {
-        Fetcher { client, cache, patience: Patience { attempts: ATTEMPTS, first_delay: FIRST_DELAY } }
+        let patience = Patience { attempts: ATTEMPTS, first_delay: FIRST_DELAY, silence: SILENCE };
+        Fetcher { client, cache, patience }
     }
 
     /// The same with another delay after the first failed attempt.
     #[must_use]
     pub fn first_delay(mut self, delay: Duration) -> Fetcher<'a> {
         self.patience.first_delay = delay;
+        self
+    }
+
+    /// The same with another time, in place of a minute, that a server may be silent before the attempt has failed.
+    #[must_use]
+    pub fn silence(mut self, silence: Duration) -> Fetcher<'a> {
+        self.patience.silence = silence;
         self
     }
 

@@ -93,6 +93,25 @@ async fn an_aborted_run_is_taken_up_by_the_next_one() {
     assert_eq!((requests.len(), world.cached()), (2, vec![whole]));
 }
 
+#[tokio::test]
+async fn a_server_that_falls_silent_is_asked_again() {
+    let world = World::new();
+    let content = varied(SIZE, 8);
+    let download = world.serve("a", &content);
+    world.server.tricks("/a", [Trick::SilentAfter(100_000), Trick::SilentAfter(0)]);
+    let (cache, retried) = (world.cache(), RefCell::new(Vec::new()));
+    let fetcher = Fetcher::new(&world.client, &cache).first_delay(Duration::ZERO).silence(Duration::from_millis(200));
+    let tell = |event: FetchEvent<'_>| {
+        if let FetchStep::Retrying { reason, .. } = event.step {
+            retried.borrow_mut().push(reason);
+        }
+    };
+    fetcher.fetch(&[download], &world.context(), tell).await.unwrap();
+    assert!(world.read("a") == content);
+    assert_eq!(retried.into_inner(), ["the server sent less than 1000 bytes a second for 200ms"; 2]);
+    assert_eq!(world.server.requests()[1].header("range"), Some("bytes=100000-"));
+}
+
 /// Leaves `content` as what an earlier run has received.
 fn leave(path: &Path, content: &[u8]) {
     fs::create_dir_all(path.parent().unwrap()).unwrap();

@@ -41,6 +41,8 @@ pub enum Trick {
     RetryAfter(u16, u64),
     /// Announces everything, and ends the connection after so many bytes.
     CutAfter(u64),
+    /// Announces everything, sends so many bytes, and then nothing more.
+    SilentAfter(u64),
     /// Sends the whole file, whatever part is asked for.
     IgnoreRange,
     /// Sends a part that was not asked for.
@@ -274,7 +276,7 @@ fn answer(state: &Mutex<State>, request: &Request<Incoming>) -> Result<Response<
             return Ok(response.body(Body::from("<html>Please sign in.</html>")).expect("a response"));
         }
         Some(Trick::Reset) => return Err(closed()),
-        Some(Trick::CutAfter(_) | Trick::IgnoreRange | Trick::WrongRange) | None => {}
+        Some(Trick::CutAfter(_) | Trick::SilentAfter(_) | Trick::IgnoreRange | Trick::WrongRange) | None => {}
     }
     let Some((content, content_type)) = state.files.get(&path).cloned() else {
         return Ok(empty(404).body(Body::from("no such file\n")).expect("a response"));
@@ -312,26 +314,36 @@ fn file(
             .header(header::CONTENT_RANGE, format!("bytes {first}-{}/{size}", size - 1)),
     };
     let begin = first.unwrap_or(0);
-    let cut = match trick {
-        Some(Trick::CutAfter(bytes)) => Some(begin + bytes),
+    let stop = match trick {
+        Some(Trick::CutAfter(bytes)) => Some((begin + bytes, After::Cut)),
+        Some(Trick::SilentAfter(bytes)) => Some((begin + bytes, After::Silence)),
         _ => None,
     };
     let response = response.header(header::CONTENT_LENGTH, size - begin);
-    response.body(body(content, begin, cut, bytes_per_second)).expect("a response")
+    response.body(body(content, begin, stop, bytes_per_second)).expect("a response")
 }
 
-/// Sends a file from `begin` on, and ends the connection at `cut`.
-fn body(content: Content, begin: u64, cut: Option<u64>, bytes_per_second: Option<u64>) -> Body {
-    let end = cut.unwrap_or(u64::MAX).min(content.len());
+/// What comes after the bytes that are sent of a file.
+#[derive(Clone, Copy)]
+enum After {
+    Cut,
+    Silence,
+}
+
+/// Sends a file from `begin` on, up to where it is to stop.
+fn body(content: Content, begin: u64, stop: Option<(u64, After)>, bytes_per_second: Option<u64>) -> Body {
+    let end = stop.map_or(u64::MAX, |(at, _)| at).min(content.len());
     let start = Instant::now();
     Body::from_stream(stream::unfold(Some(begin), move |at| {
         let content = content.clone();
         async move {
             let at = at?;
             if at >= end {
-                cut?;
                 // An error at once would take what was sent with it.
-                tokio::time::sleep(Duration::from_millis(20)).await;
+                match stop?.1 {
+                    After::Cut => tokio::time::sleep(Duration::from_millis(20)).await,
+                    After::Silence => std::future::pending().await,
+                }
                 return Some((Err(closed()), None));
             }
             let piece = content.piece(at, end);
