@@ -206,15 +206,7 @@ impl<'a> Fetcher<'a> {
             AtHand::There(size, from) => (size, from),
             AtHand::Fetch(partial) => {
                 let transfer = Transfer { client: self.client, download, work, tell, patience: self.patience };
-                let mut complete = if partial.is_whole() {
-                    let finish = work.run(move |_| partial.finish(None)).await?;
-                    match finish {
-                        cache::Finish::Complete(complete) => complete,
-                        cache::Finish::Restarted(partial) => transfer.receive(partial).await?,
-                    }
-                } else {
-                    transfer.receive(partial).await?
-                };
+                let mut complete = transfer.receive(partial).await?;
                 let put =
                     move |stop: &_| place.context.put(&place.target, &mut complete.file, complete.modified, None, stop);
                 (work.run(put).await?, Provenance::Server)

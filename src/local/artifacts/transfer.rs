@@ -82,7 +82,9 @@ impl Transfer<'_> {
         let mut validator = None;
         let mut delay = self.patience.first_delay;
         for attempt in 1.. {
-            let (back, received) = self.attempt(partial, &mut validator).await?;
+            // An earlier run may have been ended, or a connection cut, right behind the last byte.
+            let (back, received) =
+                if partial.is_whole() { (partial, Ok(None)) } else { self.attempt(partial, &mut validator).await? };
             let passing = match received {
                 Err(passing) => {
                     partial = back;
