@@ -9,6 +9,7 @@
 mod support;
 
 mod arrows;
+mod artifacts;
 mod cases;
 mod check;
 mod checkout;

@@ -41,6 +41,8 @@ const LOCK_POLL: Duration = Duration::from_millis(100);
 const ATTEMPTS: u32 = 5;
 /// How long to wait after the first failed attempt; each further wait is twice as long.
 const FIRST_DELAY: Duration = Duration::from_secs(1);
+/// How long a server may be silent, or slower than 1000 bytes a second (rpkg's LOW_SPEED_TIME for curl).
+const SILENCE: Duration = Duration::from_secs(60);
 
 /// A file to be fetched.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -134,13 +136,21 @@ impl<'a> Fetcher<'a> {
     /// The client is to leave redirects alone ([`crate::http::Redirects::Refuse`]): they are followed here, where it is known
     /// which are allowed.
     pub fn new(client: &'a Client, cache: &'a Cache) -> Fetcher<'a> {
-        Fetcher { client, cache, patience: Patience { attempts: ATTEMPTS, first_delay: FIRST_DELAY } }
+        let patience = Patience { attempts: ATTEMPTS, first_delay: FIRST_DELAY, silence: SILENCE };
+        Fetcher { client, cache, patience }
     }
 
     /// The same with another delay after the first failed attempt.
     #[must_use]
     pub fn first_delay(mut self, delay: Duration) -> Fetcher<'a> {
         self.patience.first_delay = delay;
+        self
+    }
+
+    /// The same with another time, in place of a minute, that a server may be silent before the attempt has failed.
+    #[must_use]
+    pub fn silence(mut self, silence: Duration) -> Fetcher<'a> {
+        self.patience.silence = silence;
         self
     }
 
@@ -196,15 +206,7 @@ impl<'a> Fetcher<'a> {
             AtHand::There(size, from) => (size, from),
             AtHand::Fetch(partial) => {
                 let transfer = Transfer { client: self.client, download, work, tell, patience: self.patience };
-                let mut complete = if partial.is_whole() {
-                    let finish = work.run(move |_| partial.finish(None)).await?;
-                    match finish {
-                        cache::Finish::Complete(complete) => complete,
-                        cache::Finish::Restarted(partial) => transfer.receive(partial).await?,
-                    }
-                } else {
-                    transfer.receive(partial).await?
-                };
+                let mut complete = transfer.receive(partial).await?;
                 let put =
                     move |stop: &_| place.context.put(&place.target, &mut complete.file, complete.modified, None, stop);
                 (work.run(put).await?, Provenance::Server)
@@ -292,20 +294,21 @@ impl From<BadLookaside> for crate::error::Error {
 /// # Errors
 /// When `base` is not an http or https address.
 pub fn lookaside_downloads(base: &str, repo: &str, sources: &[Source]) -> Result<Vec<Download>, BadLookaside> {
+    let bad = || BadLookaside { base: base.to_owned() };
+    let parsed = Url::parse(base).ok().filter(|url| matches!(url.scheme(), "http" | "https"));
+    parsed.filter(|url| url.query().or(url.fragment()).is_none()).ok_or_else(bad)?;
     let download = |source: &Source| {
         let (file, checksum) = (quoted(&source.name), &source.checksum);
         let folder = format!("{}/{repo}/{file}", base.trim_end_matches('/'));
-        let url = Url::parse(&format!("{folder}/{}/{}/{file}", checksum.algorithm(), checksum.hash())).ok()?;
-        let usable = matches!(url.scheme(), "http" | "https") && url.has_host();
-        usable.then(|| Download {
-            url,
+        let url = Url::parse(&format!("{folder}/{}/{}/{file}", checksum.algorithm(), checksum.hash()));
+        Ok(Download {
+            url: url.map_err(|_| bad())?,
             target: PathBuf::from(&source.name),
             checksums: vec![checksum.clone()],
             allowed: AllowedDomains::any(),
         })
     };
-    let all: Option<Vec<Download>> = sources.iter().map(download).collect();
-    all.ok_or_else(|| BadLookaside { base: base.to_owned() })
+    sources.iter().map(download).collect()
 }
 
 /// Percent-encodes a file name as Python's `urllib.parse.quote` does.

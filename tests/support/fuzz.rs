@@ -4,13 +4,15 @@
 
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a program for developers")]
 
-use std::path::Path;
+use std::path::{Component, Path};
 use std::time::{Duration, Instant};
 
 use fedpkg_container_build::checkout::container_yaml::ContainerYaml;
 use fedpkg_container_build::checkout::dockerfile::Dockerfile;
+use fedpkg_container_build::checkout::sources;
 use fedpkg_container_build::config::ini::Ini;
 use fedpkg_container_build::koji::xmlrpc;
+use fedpkg_container_build::local::artifacts::{AllowedDomains, url_list};
 use fedpkg_container_build::log_lines::LineSplitter;
 use fedpkg_container_build::report::progress::Progress;
 use fedpkg_container_build::report::sanitize;
@@ -53,6 +55,20 @@ const TARGETS: &[Target] = &[
         run: |input| drop(ContainerYaml::parse(input)),
     },
     Target {
+        name: "sources",
+        seeds: &[
+            "SHA256 (app-1.tar.gz) = e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855\n\nd41d8cd98f00b204e9800998ecf8427e  a b.tar\r\nda39a3ee5e6b4b0d3255bfef95601890afd80709 SOURCES/c\n",
+        ],
+        run: read_sources,
+    },
+    Target {
+        name: "url_list",
+        seeds: &[
+            "- url: https://example.com/a.jar\n  md5: d41d8cd98f00b204e9800998ecf8427e\n  target: x/a.jar\n- {url: 'http://h/b?c=d/e', sha1: da39a3ee5e6b4b0d3255bfef95601890afd80709, source-url: https://h/s, source-md5: d41d8cd98f00b204e9800998ecf8427e}\n",
+        ],
+        run: read_url_list,
+    },
+    Target {
         name: "log_bytes",
         seeds: &[
             "STEP 1/2: FROM x\n\x1b[31mred\x1b[0m\rover\n(1/2): a.rpm\n\u{202e}x\u{9b}31m\n2025-03-01 10:15:00,123 - a - INFO - [1/2] STEP 3/4: RUN y\n",
@@ -71,6 +87,23 @@ fn read_ini(input: &[u8]) {
         for key in ini.keys(section).into_iter().flatten() {
             let _ = ini.boolean(section, key);
         }
+    }
+}
+
+/// Whatever is read can be fetched into a folder without leaving it.
+fn read_sources(input: &[u8]) {
+    for source in sources::parse(input).unwrap_or_default() {
+        assert!(Path::new(&source.name).components().eq([Component::Normal(source.name.as_ref())]), "{source:?}");
+        assert_eq!(source.checksum.hash().len(), source.checksum.algorithm().digits());
+    }
+}
+
+/// The same of artifacts.
+fn read_url_list(input: &[u8]) {
+    for artifact in url_list::parse(input, &AllowedDomains::any()).unwrap_or_default() {
+        let target = artifact.download(&AllowedDomains::any()).target;
+        assert!(target.components().all(|part| matches!(part, Component::Normal(_))), "{artifact:?}");
+        assert!(target.starts_with("artifacts") && !artifact.checksums.is_empty(), "{artifact:?}");
     }
 }
 

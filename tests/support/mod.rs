@@ -3,6 +3,7 @@
 
 pub mod kerberos;
 pub mod koji_hub;
+pub mod lookaside;
 pub mod peers;
 pub mod sandbox;
 pub mod world;

@@ -119,20 +119,29 @@ impl Context {
         let mut path = PathBuf::new();
         for name in &target.folders {
             path.push(name);
-            if make {
-                match rustix::fs::mkdirat(&*folder, name, Mode::from_raw_mode(0o755)) {
-                    Ok(()) | Err(Errno::EXIST) => {}
-                    Err(error) => return Err(FetchProblem::file("make the folder", path)(error.into())),
-                }
-            }
+            let made = make && make_folder(&folder, name).map_err(FetchProblem::file("make the folder", &path))?;
             folder = match rustix::fs::openat(&*folder, name, FOLDER, Mode::empty()) {
                 Ok(opened) => Arc::new(opened),
                 Err(Errno::NOENT) => return Ok(None),
                 Err(Errno::NOTDIR | Errno::LOOP) => return Err(in_the_way(&folder, name, path)),
                 Err(error) => return Err(FetchProblem::file("open", path)(error.into())),
             };
+            if made {
+                // Whatever the umask: the image gets the folder as it is here.
+                let mode = rustix::fs::fchmod(&*folder, Mode::from_raw_mode(0o755)).map_err(io::Error::from);
+                mode.map_err(FetchProblem::file("write", &path))?;
+            }
         }
         Ok(Some(folder))
+    }
+}
+
+/// Makes a folder; `false` when something of the name is there.
+fn make_folder(folder: &OwnedFd, name: &Path) -> io::Result<bool> {
+    match rustix::fs::mkdirat(folder, name, Mode::from_raw_mode(0o755)) {
+        Ok(()) => Ok(true),
+        Err(Errno::EXIST) => Ok(false),
+        Err(error) => Err(error.into()),
     }
 }
 

@@ -180,7 +180,9 @@ impl FetchProblem {
             FetchProblem::Mismatch { .. } => {
                 "the file on the server is not the one that the checksum was made of; nothing of it was kept"
             }
-            FetchProblem::GaveUp { .. } => "what was received is kept, and the next run goes on from there",
+            FetchProblem::GaveUp { .. } => {
+                "is the server reachable from here? What was received is kept, and the next run goes on from there"
+            }
             FetchProblem::Certificate { .. } => "is the CA of that server in the system's trust store?",
             FetchProblem::ForbiddenRedirect { .. } => "artifacts_allowed_domains lists where artifacts may come from",
             FetchProblem::SymbolicLink { .. } | FetchProblem::InTheWay { .. } => {

@@ -21,11 +21,8 @@ use crate::http::{self, Failure};
 
 /// How many redirects are followed.
 const REDIRECTS: u32 = 10;
-/// How long the server may think before it answers.
-const ANSWER: Duration = Duration::from_secs(60);
-/// The slowest that is waited for: so many bytes in each [`PACE_TIME`] (curl's LOW_SPEED_LIMIT and LOW_SPEED_TIME).
-const PACE_BYTES: usize = 60_000;
-const PACE_TIME: Duration = Duration::from_secs(60);
+/// The slowest that is waited for, in bytes a second (rpkg's LOW_SPEED_LIMIT for curl).
+const SLOWEST: u64 = 1000;
 /// How many pieces may wait for the disk.
 const AHEAD: usize = 2;
 /// The longest that a server may make us wait with `Retry-After`.
@@ -36,6 +33,8 @@ const LONGEST_DELAY: Duration = Duration::from_secs(60);
 pub(super) struct Patience {
     pub(super) attempts: u32,
     pub(super) first_delay: Duration,
+    /// How long a server may be silent or slower than [`SLOWEST`].
+    pub(super) silence: Duration,
 }
 
 /// A download under way.
@@ -83,7 +82,9 @@ impl Transfer<'_> {
         let mut validator = None;
         let mut delay = self.patience.first_delay;
         for attempt in 1.. {
-            let (back, received) = self.attempt(partial, &mut validator).await?;
+            // An earlier run may have been ended, or a connection cut, right behind the last byte.
+            let (back, received) =
+                if partial.is_whole() { (partial, Ok(None)) } else { self.attempt(partial, &mut validator).await? };
             let passing = match received {
                 Err(passing) => {
                     partial = back;
@@ -157,14 +158,14 @@ impl Transfer<'_> {
             }
             Ok(partial)
         });
-        let mut pace = Pace::start();
+        let mut pace = Pace::start(self.patience.silence);
         let ended = loop {
             (self.tell)(FetchStep::Receiving { received, total });
             let piece = match timeout_at(pace.deadline, response.chunk()).await {
                 Ok(Ok(Some(piece))) => piece,
                 Ok(Ok(None)) => break Ok(()),
                 Ok(Err(error)) => break Err(Passing::new(http::chain(&error))),
-                Err(_) => break Err(Passing::new("the server sent less than 1000 bytes a second for a minute")),
+                Err(_) => break Err(self.too_slow()),
             };
             received += piece.len() as u64;
             pace.count(piece.len());
@@ -217,15 +218,23 @@ impl Transfer<'_> {
                 request = request.header(header::IF_RANGE, validator);
             }
         }
-        match timeout(ANSWER, request.send()).await {
+        match timeout(self.patience.silence, request.send()).await {
             Ok(Ok(response)) => Ok(response),
             Ok(Err(error)) => Err(match http::classify(&error) {
                 Failure::Certificate => Trouble::Final(FetchProblem::Certificate { reason: http::chain(&error) }),
                 _ if error.is_builder() => Trouble::Final(FetchProblem::BadUrl),
                 Failure::NotSent | Failure::Lost => Trouble::Passing(Passing::new(http::chain(&error))),
             }),
-            Err(_) => Err(Trouble::Passing(Passing::new("the server did not answer within a minute"))),
+            Err(_) => {
+                let reason = format!("the server did not answer within {:?}", self.patience.silence);
+                Err(Trouble::Passing(Passing::new(reason)))
+            }
         }
+    }
+
+    fn too_slow(&self) -> Passing {
+        let silence = self.patience.silence;
+        Passing::new(format!("the server sent less than {SLOWEST} bytes a second for {silence:?}"))
     }
 
     fn permit(&self, from: &Url, to: &Url) -> Result<(), Trouble> {
@@ -295,21 +304,22 @@ fn begin_of_range(headers: &HeaderMap) -> Option<u64> {
     range.strip_prefix("bytes")?.trim_start().split_once('-')?.0.parse().ok()
 }
 
-/// Until when the next [`PACE_BYTES`] have to be here.
+/// Until when how many bytes have to be here.
 struct Pace {
+    silence: Duration,
     deadline: Instant,
-    missing: usize,
+    missing: u64,
 }
 
 impl Pace {
-    fn start() -> Pace {
-        Pace { deadline: Instant::now() + PACE_TIME, missing: PACE_BYTES }
+    fn start(silence: Duration) -> Pace {
+        Pace { silence, deadline: Instant::now() + silence, missing: SLOWEST * silence.as_secs().max(1) }
     }
 
     fn count(&mut self, bytes: usize) {
-        match self.missing.checked_sub(bytes) {
-            Some(missing) if missing > 0 => self.missing = missing,
-            _ => *self = Pace::start(),
+        self.missing = self.missing.saturating_sub(bytes as u64);
+        if self.missing == 0 {
+            *self = Pace::start(self.silence);
         }
     }
 }

@@ -33,20 +33,17 @@ impl Work {
         Work { stop: Stop::default(), alive, ended }
     }
 
-    /// Runs a piece of work; the future may be dropped, the work goes on until it looks at its [`Stop`].
+    /// Starts a piece of work at once. The future may be dropped; the work goes on until it looks at its [`Stop`].
     pub(super) fn run<T: Send + 'static>(
         &self,
         piece: impl FnOnce(&Stop) -> Result<T, FetchProblem> + Send + 'static,
     ) -> impl Future<Output = Result<T, FetchProblem>> {
         let (stop, alive) = (self.stop.clone(), self.alive.clone());
-        let running = tokio::task::spawn_blocking(move || {
-            let done = stop.check().and_then(|()| piece(&stop));
-            drop(alive);
-            done
-        });
+        // What nobody waits for any more is dropped together with `alive`, and before it.
+        let running = tokio::task::spawn_blocking(move || (stop.check().and_then(|()| piece(&stop)), alive));
         async move {
             match running.await {
-                Ok(done) => done,
+                Ok((done, _)) => done,
                 Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
                 Err(_) => Err(FetchProblem::Stopped),
             }

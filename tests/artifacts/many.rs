@@ -1,0 +1,74 @@
+//! Many files at once.
+
+use std::time::Instant;
+
+use super::*;
+
+#[tokio::test]
+async fn the_first_error_stops_the_others() {
+    let world = World::new();
+    let mut downloads: Vec<Download> =
+        (0..20).map(|index| world.serve(&format!("file-{index}"), &varied(1_000_000, index))).collect();
+    world.server.throttle(200_000);
+    // It takes half a second, in which the others begin.
+    let right = world.serve("wrong", &varied(100_000, 99));
+    downloads.insert(3, world.download("wrong", vec![checksum(Algorithm::Sha512, b"other")]));
+    let begin = Instant::now();
+    let error = world.fetch(&downloads).await.unwrap_err();
+    assert_eq!(error.target, Path::new("wrong"));
+    assert!(begin.elapsed() < Duration::from_secs(3), "{:?}, and a file takes five seconds", begin.elapsed());
+    assert!(world.placed().is_empty());
+    assert_eq!(world.server.requests().len(), 8);
+    let kept = world.cached();
+    assert!(kept.iter().all(|path| path.extension().is_some_and(|extension| extension == "partial")), "{kept:?}");
+    assert_eq!(kept.len(), 7);
+    // Nobody holds a lock any more, and nobody writes.
+    world.server.unthrottle();
+    downloads[3] = right;
+    world.fetch(&downloads).await.unwrap();
+    assert_eq!((world.placed().len(), world.cached().len()), (21, 21));
+}
+
+#[tokio::test]
+async fn files_come_at_once_and_not_one_after_the_other() {
+    const RATE: u64 = 4_000_000;
+    const SIZE: usize = 500_000;
+    let world = World::new();
+    let downloads: Vec<Download> =
+        (0..24).map(|index| world.serve(&format!("file-{index}"), &varied(SIZE, index))).collect();
+    world.server.throttle(RATE);
+    let begin = Instant::now();
+    let fetched = world.fetch(&downloads).await.unwrap();
+    let one_by_one = Duration::from_secs_f64((downloads.len() * SIZE) as f64 / RATE as f64);
+    assert!(begin.elapsed() * 3 < one_by_one, "{:?}, and one by one {one_by_one:?}", begin.elapsed());
+    let targets: Vec<PathBuf> = fetched.into_iter().map(|fetched| fetched.target).collect();
+    assert_eq!(targets, downloads.iter().map(|download| download.target.clone()).collect::<Vec<_>>());
+}
+
+/// Twenty files of 50 MB from a server that gives each connection 50 MB/s, which alone would take twenty seconds.
+#[tokio::test]
+#[ignore = "writes two gigabytes"]
+async fn big_files_take_little_memory() {
+    const BLOCK: usize = 50_000;
+    const BLOCKS: u64 = 1000;
+    let world = World::new();
+    let download = |index: u32| {
+        let name = format!("file-{index}");
+        let block = varied(BLOCK, index);
+        world.server.repeated(&format!("/{name}"), &block, BLOCKS);
+        let mut hasher = openssl::hash::Hasher::new(MessageDigest::sha512()).unwrap();
+        (0..BLOCKS).for_each(|_| hasher.update(&block).unwrap());
+        let digest: String = hasher.finish().unwrap().iter().map(|byte| format!("{byte:02x}")).collect();
+        world.download(&name, vec![Checksum::new(Algorithm::Sha512, &digest).unwrap()])
+    };
+    let downloads: Vec<Download> = (0..20).map(download).collect();
+    world.server.throttle(50_000_000);
+    let begin = Instant::now();
+    world.fetch(&downloads).await.unwrap();
+    let elapsed = begin.elapsed();
+    let status = fs::read_to_string("/proc/self/status").unwrap();
+    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")?.trim().strip_suffix(" kB")).unwrap();
+    eprintln!("{elapsed:?}, at most {peak} kB with the server");
+    assert!(elapsed * 3 < Duration::from_secs(20), "{elapsed:?}");
+    assert!(peak.parse::<u64>().unwrap() < 60 * 1024, "{peak} kB");
+}

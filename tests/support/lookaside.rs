@@ -1,0 +1,362 @@
+//! A web server with files, as the lookaside cache is one: it counts who asks for what, and misbehaves where that is wanted.
+
+use std::collections::{HashMap, VecDeque};
+use std::io;
+use std::net::{Ipv4Addr, TcpListener as StdListener};
+use std::path::Path;
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::thread;
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::http::{HeaderMap, Request, Response, StatusCode, header};
+use bytes::Bytes;
+use futures_util::stream;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use tokio::net::TcpListener;
+use tokio::sync::oneshot;
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+use tokio_rustls::TlsAcceptor;
+
+use super::koji_hub::tls;
+
+/// What every file says of its age.
+pub const LAST_MODIFIED: &str = "Wed, 21 Oct 2015 07:28:00 GMT";
+/// The same in seconds since 1970.
+pub const LAST_MODIFIED_SECONDS: u64 = 1_445_412_480;
+
+/// How much is sent at a time.
+const PIECE: u64 = 64 * 1024;
+
+/// What the server does with one request instead of answering it as it should.
+#[derive(Debug, Clone)]
+pub enum Trick {
+    /// Answers with this status.
+    Status(u16),
+    /// Answers with this status and asks for patience.
+    RetryAfter(u16, u64),
+    /// Announces everything, and ends the connection after so many bytes.
+    CutAfter(u64),
+    /// Announces everything, sends so many bytes, and then nothing more.
+    SilentAfter(u64),
+    /// Sends the whole file, whatever part is asked for.
+    IgnoreRange,
+    /// Sends a part that was not asked for.
+    WrongRange,
+    /// Answers with success and a page, as proxies do.
+    Page,
+    /// Sends elsewhere.
+    Redirect(u16, String),
+    /// Closes the connection without an answer.
+    Reset,
+}
+
+/// What a file consists of.
+#[derive(Debug, Clone)]
+enum Content {
+    Bytes(Bytes),
+    /// The same block so many times.
+    Repeated(Bytes, u64),
+}
+
+impl Content {
+    fn len(&self) -> u64 {
+        match self {
+            Content::Bytes(bytes) => bytes.len() as u64,
+            Content::Repeated(block, times) => block.len() as u64 * times,
+        }
+    }
+
+    /// Some bytes from `begin` on, none of them at `end` or behind it.
+    fn piece(&self, begin: u64, end: u64) -> Bytes {
+        let end = end.min(begin + PIECE);
+        let index = |at: u64| usize::try_from(at).unwrap();
+        match self {
+            Content::Bytes(bytes) => bytes.slice(index(begin)..index(end)),
+            Content::Repeated(block, _) => {
+                let size = block.len() as u64;
+                let from = begin % size;
+                block.slice(index(from)..index((from + end - begin).min(size)))
+            }
+        }
+    }
+}
+
+/// A request as it came.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Recorded {
+    /// Path and query, encoded as they were sent.
+    pub path: String,
+    pub headers: HeaderMap,
+}
+
+impl Recorded {
+    /// A header's text, where it is there.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name).and_then(|value| value.to_str().ok())
+    }
+}
+
+#[derive(Default)]
+struct State {
+    files: HashMap<String, (Content, String)>,
+    tricks: HashMap<String, VecDeque<Trick>>,
+    requests: Vec<Recorded>,
+    bytes_per_second: Option<u64>,
+}
+
+/// A running server; it stops when it is dropped.
+pub struct Lookaside {
+    state: Arc<Mutex<State>>,
+    port: u16,
+    https_port: Option<u16>,
+    stop: Option<oneshot::Sender<()>>,
+    thread: Option<thread::JoinHandle<()>>,
+}
+
+impl Lookaside {
+    pub fn start() -> Lookaside {
+        Lookaside::start_with(None)
+    }
+
+    /// Also listens for https; the authority's certificate is `ca.crt` in the folder.
+    pub fn start_tls(folder: &Path) -> Lookaside {
+        Lookaside::start_with(Some(tls::set_up(folder)))
+    }
+
+    fn start_with(acceptor: Option<TlsAcceptor>) -> Lookaside {
+        let state = Arc::new(Mutex::new(State::default()));
+        let (http, port) = bind();
+        let https = acceptor.map(|acceptor| (bind(), acceptor));
+        let https_port = https.as_ref().map(|((_, port), _)| *port);
+        let (stop, stopped) = oneshot::channel();
+        let shared = Arc::clone(&state);
+        let thread = thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+            runtime.block_on(async {
+                let mut listening = JoinSet::new();
+                listening.spawn(serve(Arc::clone(&shared), http, None));
+                if let Some(((listener, _), acceptor)) = https {
+                    listening.spawn(serve(shared, listener, Some(acceptor)));
+                }
+                let _ = stopped.await;
+            });
+        });
+        Lookaside { state, port, https_port, stop: Some(stop), thread: Some(thread) }
+    }
+
+    /// The server's address, without a slash at its end.
+    pub fn url(&self) -> String {
+        format!("http://127.0.0.1:{}", self.port)
+    }
+
+    pub fn https_url(&self) -> String {
+        format!("https://127.0.0.1:{}", self.https_port.expect("a server with https"))
+    }
+
+    /// Serves a file under a path, encoded as it will be asked for.
+    pub fn file(&self, path: &str, content: &[u8]) {
+        self.serve(path, Content::Bytes(Bytes::copy_from_slice(content)), "text/plain");
+    }
+
+    pub fn file_of_type(&self, path: &str, content: &[u8], content_type: &str) {
+        self.serve(path, Content::Bytes(Bytes::copy_from_slice(content)), content_type);
+    }
+
+    /// Serves a big file that takes little memory.
+    pub fn repeated(&self, path: &str, block: &[u8], times: u64) {
+        self.serve(path, Content::Repeated(Bytes::copy_from_slice(block), times), "application/octet-stream");
+    }
+
+    fn serve(&self, path: &str, content: Content, content_type: &str) {
+        self.lock().files.insert(path.to_owned(), (content, content_type.to_owned()));
+    }
+
+    /// The next requests for a path meet these tricks, one each.
+    pub fn tricks(&self, path: &str, tricks: impl IntoIterator<Item = Trick>) {
+        self.lock().tricks.entry(path.to_owned()).or_default().extend(tricks);
+    }
+
+    /// Sends no faster than this on each connection.
+    pub fn throttle(&self, bytes_per_second: u64) {
+        self.lock().bytes_per_second = Some(bytes_per_second);
+    }
+
+    /// As fast as possible again.
+    pub fn unthrottle(&self) {
+        self.lock().bytes_per_second = None;
+    }
+
+    pub fn requests(&self) -> Vec<Recorded> {
+        self.lock().requests.clone()
+    }
+
+    /// The paths that were asked for, in order.
+    pub fn paths(&self) -> Vec<String> {
+        self.lock().requests.iter().map(|request| request.path.clone()).collect()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        lock(&self.state)
+    }
+}
+
+impl Drop for Lookaside {
+    fn drop(&mut self) {
+        drop(self.stop.take());
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
+    state.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+}
+
+fn bind() -> (StdListener, u16) {
+    let listener = StdListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port of the loopback");
+    listener.set_nonblocking(true).expect("a socket that does not block");
+    let port = listener.local_addr().expect("an address").port();
+    (listener, port)
+}
+
+async fn serve(state: Arc<Mutex<State>>, listener: StdListener, acceptor: Option<TlsAcceptor>) {
+    let listener = TcpListener::from_std(listener).expect("a listener");
+    let mut connections = JoinSet::new();
+    while let Ok((stream, _)) = listener.accept().await {
+        let _ = stream.set_nodelay(true);
+        let (state, acceptor) = (Arc::clone(&state), acceptor.clone());
+        connections.spawn(async move {
+            match acceptor {
+                None => connection(state, TokioIo::new(stream)).await,
+                Some(acceptor) => {
+                    if let Ok(stream) = acceptor.accept(stream).await {
+                        connection(state, TokioIo::new(stream)).await;
+                    }
+                }
+            }
+        });
+        while connections.try_join_next().is_some() {}
+    }
+}
+
+async fn connection<S>(state: Arc<Mutex<State>>, stream: TokioIo<S>)
+where
+    S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send + 'static,
+{
+    let service = service_fn(move |request| {
+        let answer = answer(&state, &request);
+        async move { answer }
+    });
+    let _ = http1::Builder::new().serve_connection(stream, service).await;
+}
+
+fn answer(state: &Mutex<State>, request: &Request<Incoming>) -> Result<Response<Body>, io::Error> {
+    let path = request.uri().path_and_query().map(ToString::to_string).unwrap_or_default();
+    let mut state = lock(state);
+    state.requests.push(Recorded { path: path.clone(), headers: request.headers().clone() });
+    let trick = state.tricks.get_mut(&path).and_then(VecDeque::pop_front);
+    let empty = |status: u16| Response::builder().status(status);
+    match &trick {
+        Some(Trick::Status(status)) => return Ok(empty(*status).body(Body::from("no\n")).expect("a response")),
+        Some(Trick::RetryAfter(status, seconds)) => {
+            let response = empty(*status).header(header::RETRY_AFTER, *seconds);
+            return Ok(response.body(Body::from("later\n")).expect("a response"));
+        }
+        Some(Trick::Redirect(status, to)) => {
+            return Ok(empty(*status).header(header::LOCATION, to).body(Body::empty()).expect("a response"));
+        }
+        Some(Trick::Page) => {
+            let response = empty(200).header(header::CONTENT_TYPE, "Text/HTML; charset=utf-8");
+            return Ok(response.body(Body::from("<html>Please sign in.</html>")).expect("a response"));
+        }
+        Some(Trick::Reset) => return Err(closed()),
+        Some(Trick::CutAfter(_) | Trick::SilentAfter(_) | Trick::IgnoreRange | Trick::WrongRange) | None => {}
+    }
+    let Some((content, content_type)) = state.files.get(&path).cloned() else {
+        return Ok(empty(404).body(Body::from("no such file\n")).expect("a response"));
+    };
+    Ok(file(content, &content_type, request.headers(), trick, state.bytes_per_second))
+}
+
+/// A file or the rest of it.
+fn file(
+    content: Content,
+    content_type: &str,
+    headers: &HeaderMap,
+    trick: Option<Trick>,
+    bytes_per_second: Option<u64>,
+) -> Response<Body> {
+    let size = content.len();
+    let tag = format!("\"{size}-{}\"", content.piece(0, size).first().copied().unwrap_or_default());
+    let wanted =
+        headers.get(header::RANGE).and_then(|range| range.to_str().ok()?.strip_prefix("bytes=")?.strip_suffix('-'));
+    let same = headers.get(header::IF_RANGE).is_none_or(|validator| validator == tag.as_str());
+    let whole = matches!(trick, Some(Trick::IgnoreRange)) || !same;
+    let begin: Option<u64> = wanted.filter(|_| !whole).map(|begin| begin.parse().expect("a number"));
+    let response = Response::builder()
+        .header(header::CONTENT_TYPE, content_type)
+        .header(header::ETAG, tag)
+        .header(header::LAST_MODIFIED, LAST_MODIFIED);
+    if begin.is_some_and(|begin| begin >= size) {
+        return response.status(StatusCode::RANGE_NOT_SATISFIABLE).body(Body::empty()).expect("a response");
+    }
+    let first = if matches!(trick, Some(Trick::WrongRange)) { Some(0) } else { begin };
+    let response = match first {
+        None => response,
+        Some(first) => response
+            .status(StatusCode::PARTIAL_CONTENT)
+            .header(header::CONTENT_RANGE, format!("bytes {first}-{}/{size}", size - 1)),
+    };
+    let begin = first.unwrap_or(0);
+    let stop = match trick {
+        Some(Trick::CutAfter(bytes)) => Some((begin + bytes, After::Cut)),
+        Some(Trick::SilentAfter(bytes)) => Some((begin + bytes, After::Silence)),
+        _ => None,
+    };
+    let response = response.header(header::CONTENT_LENGTH, size - begin);
+    response.body(body(content, begin, stop, bytes_per_second)).expect("a response")
+}
+
+/// What comes after the bytes that are sent of a file.
+#[derive(Clone, Copy)]
+enum After {
+    Cut,
+    Silence,
+}
+
+/// Sends a file from `begin` on, up to where it is to stop.
+fn body(content: Content, begin: u64, stop: Option<(u64, After)>, bytes_per_second: Option<u64>) -> Body {
+    let end = stop.map_or(u64::MAX, |(at, _)| at).min(content.len());
+    let start = Instant::now();
+    Body::from_stream(stream::unfold(Some(begin), move |at| {
+        let content = content.clone();
+        async move {
+            let at = at?;
+            if at >= end {
+                // An error at once would take what was sent with it.
+                match stop?.1 {
+                    After::Cut => tokio::time::sleep(Duration::from_millis(20)).await,
+                    After::Silence => std::future::pending().await,
+                }
+                return Some((Err(closed()), None));
+            }
+            let piece = content.piece(at, end);
+            let next = at + piece.len() as u64;
+            if let Some(rate) = bytes_per_second {
+                let due = start + Duration::from_secs_f64((next - begin) as f64 / rate as f64);
+                tokio::time::sleep_until(due).await;
+            }
+            Some((Ok(piece), Some(next)))
+        }
+    }))
+}
+
+fn closed() -> io::Error {
+    io::Error::new(io::ErrorKind::ConnectionAborted, "closed on purpose")
+}
