@@ -420,14 +420,15 @@ async fn builds_that_exist_are_imported_again_only_after_failure() {
     }
 }
 
-/// What the hub says about metadata of which one thing was changed.
-#[tokio::test]
-async fn metadata_is_refused_for_each_of_kojis_reasons() {
-    type Change = fn(&mut Json);
+/// Makes metadata wrong.
+type Change = fn(&mut Json);
+
+/// Changes of good metadata, and what Koji says about each.
+fn refusals() -> Vec<(Change, (i64, String))> {
     let missing = |name: &str| (1, format!("<class 'KeyError'>: '{name}'"));
     let generic = |text: &str| (1000, text.to_owned());
     let archive = "docker-image-sha256:2222.x86_64.tar.gz";
-    let cases: Vec<(Change, (i64, String))> = vec![
+    vec![
         (|m| m["metadata_version"] = 1.into(), generic("No such metadata version: 1")),
         (|m| drop(m.as_object_mut().map(|m| m.remove("metadata_version"))), missing("metadata_version")),
         (|m| drop(m.as_object_mut().map(|m| m.remove("output"))), missing("output")),
@@ -477,7 +478,7 @@ async fn metadata_is_refused_for_each_of_kojis_reasons() {
             (
                 1,
                 format!(
-                    "<class 'FileNotFoundError'>: [Errno 2] No such file or directory: '/mnt/koji/work/{FOLDER}/none.log'"
+                    "<class 'FileNotFoundError'>: [Errno 2] No such file or directory: '/mnt/koji/work/{FOLDER}/./none.log'"
                 ),
             ),
         ),
@@ -500,10 +501,14 @@ async fn metadata_is_refused_for_each_of_kojis_reasons() {
         (|m| m["output"][0]["components"][0]["type"] = "deb".into(), generic("No such component type: deb")),
         (|m| m["output"][0]["components"][0]["location"] = "x".into(), generic("External rpms not allowed")),
         (|m| m["buildroots"][0]["components"][0]["id"] = 1.into(), generic("Unexpected 'id' field in component")),
-    ];
+    ]
+}
+
+#[tokio::test]
+async fn metadata_is_refused_for_each_of_kojis_reasons() {
     let hub = Hub::start(HubOptions::default().content_generator(GENERATOR).content_generator("another-one"));
     let mut session = logged_in(&hub).await;
-    for (change, expected) in cases {
+    for (change, expected) in refusals() {
         let mut made = Made::new();
         change(&mut made.metadata);
         made.upload(&mut session, FOLDER).await;
@@ -528,7 +533,6 @@ fn add_root(metadata: &mut Json, id: &str, generator: &str) {
 
 #[tokio::test]
 async fn a_reservation_and_the_metadata_have_to_be_about_the_same_build() {
-    type Change = fn(&mut Json);
     let cases: [(Change, bool, &str); 5] = [
         (|b| remove(b, "build_id"), true, "Reservation token given, but no build_id in metadata"),
         (|_| {}, false, "Token doesn't match build ID 1"),
@@ -590,7 +594,10 @@ async fn kojis_client_and_ours_bring_the_same_build_to_the_hub() {
         let (theirs, ours, mut made) = (hub(), hub(), Made::new());
         let Some(told) = peer(&theirs, &made, reserved) else { return };
         assert_eq!((&told["getNextRelease"], &told["CGImport"]["state"]), (&json!("1"), &json!(1)), "{told}");
-        assert_eq!(told["listArchives"][0]["arch"], "x86_64", "{told}");
+        assert_eq!(told["CGImport"]["extra"]["typeinfo"]["image"], made.metadata["build"]["extra"]["image"], "{told}");
+        let archive = &told["listArchives"][0];
+        assert_eq!((&archive["arch"], &archive["type_name"]), (&json!("x86_64"), &json!("tar")), "{told}");
+        assert_eq!((&archive["size"], &archive["checksum_type"]), (&json!(7), &json!(2)), "{told}");
         assert!(told["tagBuild"].is_i64(), "{told}");
 
         let mut session = logged_in(&ours).await;

@@ -234,23 +234,29 @@ impl State {
 
 impl Archive {
     fn listed(&self, id: i64, build: i64, wanted: Option<&str>) -> Value {
+        let (name, description, extensions) = self.archive_type;
+        // Koji's `CHECKSUM_TYPES`.
+        let checksum_type = ["md5", "sha1", "sha256"].iter().position(|kind| *kind == self.checksum_type);
         let mut members = vec![
-            ("id", id.into()),
-            ("type_id", 4.into()),
-            ("btype_id", 4.into()),
             ("btype", self.btype.as_str().into()),
+            ("btype_id", 4.into()),
             ("build_id", build.into()),
             ("buildroot_id", 1.into()),
-            ("filename", self.filename.as_str().into()),
-            ("size", self.size.into()),
             ("checksum", self.checksum.as_str().into()),
-            ("checksum_type", i64::from(self.checksum_type == "sha256").saturating_mul(2).into()),
-            ("metadata_only", self.metadata_only.into()),
+            ("checksum_type", checksum_type.map(count).into()),
+            ("compression_type", if matches!(name, "tar" | "zip") { name.into() } else { Value::Nil }),
             ("extra", value(&self.extra)),
-            ("type_name", self.archive_type.into()),
+            ("filename", self.filename.as_str().into()),
+            ("id", id.into()),
+            ("metadata_only", self.metadata_only.into()),
+            ("size", self.size.into()),
+            ("type_description", description.into()),
+            ("type_extensions", extensions.into()),
+            ("type_id", 4.into()),
+            ("type_name", name.into()),
         ];
         if wanted == Some("image") {
-            members.push(("arch", value(&self.arch)));
+            members.insert(0, ("arch", value(&self.arch)));
         }
         Value::Struct(members.into_iter().map(|(name, value)| (name.to_owned(), value)).collect())
     }

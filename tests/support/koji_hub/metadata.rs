@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use serde_json::Value as Json;
+use serde_json::{Map, Value as Json};
 
 use super::content_generator::{digest, nvr_of};
 use super::sessions::Caller;
@@ -13,15 +13,17 @@ use super::xmlrpc::HubFault;
 /// The types that may stand at the top of `extra`.
 const LEGACY_TYPES: [&str; 3] = ["maven", "win", "image"];
 
-/// Koji's archive types, as far as container builds put them out: name and extensions.
-const ARCHIVE_TYPES: [(&str, &[&str]); 6] = [
-    ("zip", &["zip"]),
-    ("tar", &["tar", "tar.gz", "tar.bz2", "tar.xz", "tgz"]),
-    ("xml", &["xml"]),
-    ("txt", &["txt"]),
-    ("json", &["json"]),
-    ("yaml", &["yaml", "yml"]),
+/// Koji's archive types, as far as container builds put them out: name, description and extensions.
+const ARCHIVE_TYPES: [ArchiveType; 6] = [
+    ("zip", "Zip file", "zip"),
+    ("tar", "Tar file", "tar tar.gz tar.bz2 tar.xz tgz"),
+    ("xml", "XML file", "xml"),
+    ("txt", "Text file", "txt"),
+    ("json", "JSON data", "json"),
+    ("yaml", "YAML Ain't Markup Language", "yaml yml"),
 ];
+
+type ArchiveType = (&'static str, &'static str, &'static str);
 
 /// An import under way.
 pub struct Importer<'a> {
@@ -49,7 +51,7 @@ pub struct Checked {
 #[derive(Debug, Clone)]
 pub struct Archive {
     pub btype: String,
-    pub archive_type: &'static str,
+    pub archive_type: ArchiveType,
     pub filename: String,
     pub size: i64,
     pub checksum: String,
@@ -69,13 +71,16 @@ impl Importer<'_> {
         let build = key(self.metadata, "build")?;
         let build_id = self.reservation(build, &generator, token)?;
         let [name, version, release] = nvr_of(build)?;
-        let extra = key(build, "extra")?.clone();
+        let mut extra = key(build, "extra")?.clone();
         let source = key(build, "source")?.clone();
         number(build, "start_time")?;
         number(build, "end_time")?;
         let task = task_id(build)?;
         let owner = self.owner(build)?;
-        let types = self.types(&extra)?;
+        let typeinfo = self.types(&extra)?;
+        let types = typeinfo.keys().cloned().collect();
+        // The hub keeps all types in the new place too.
+        extra["typeinfo"] = Json::Object(typeinfo);
         self.build_roots()?;
         let (archives, logs) = self.outputs(&types)?;
         let nvr = format!("{name}-{version}-{release}");
@@ -164,16 +169,16 @@ impl Importer<'_> {
     }
 
     /// The types of the build; the hub has to know each.
-    fn types(&self, extra: &Json) -> Result<BTreeSet<String>, HubFault> {
-        let listed = extra.get("typeinfo").and_then(Json::as_object);
-        let mut types: BTreeSet<String> = listed.into_iter().flat_map(|types| types.keys().cloned()).collect();
+    fn types(&self, extra: &Json) -> Result<Map<String, Json>, HubFault> {
+        let mut types = extra.get("typeinfo").and_then(Json::as_object).cloned().unwrap_or_default();
         for legacy in LEGACY_TYPES {
-            if extra.get(legacy).is_some() && !types.insert(legacy.to_owned()) {
+            let Some(info) = extra.get(legacy) else { continue };
+            if types.insert(legacy.to_owned(), info.clone()).is_some() {
                 return Err(HubFault::generic(format!("Duplicate typeinfo for '{legacy}'")));
             }
         }
         let known = |name: &str| name == "rpm" || LEGACY_TYPES.contains(&name) || self.state.options.has_type(name);
-        match types.iter().find(|name| !known(name)) {
+        match types.keys().find(|name| !known(name)) {
             Some(unknown) => Err(HubFault::generic(format!("No such entry in table btype: {unknown}"))),
             None => Ok(types),
         }
@@ -224,10 +229,10 @@ impl Importer<'_> {
 
     /// Compares size and checksum with what was uploaded.
     fn uploaded(&self, output: &Json) -> Result<(), HubFault> {
-        let subfolder = output.get("relpath").and_then(Json::as_str).unwrap_or_default();
+        let subfolder = output.get("relpath").and_then(Json::as_str).unwrap_or(".");
         let (name, folder) = (text(output, "filename")?, format!("{}/{subfolder}", self.folder));
         let Some(bytes) = self.state.uploaded(&folder, name) else {
-            let path = format!("/mnt/koji/work/{}/{name}", folder.trim_end_matches('/'));
+            let path = format!("/mnt/koji/work/{folder}/{name}");
             let text = format!("<class 'FileNotFoundError'>: [Errno 2] No such file or directory: '{path}'");
             return Err(HubFault::new(1, text));
         };
@@ -340,12 +345,12 @@ fn output_type(output: &Json, extra: &Json, filename: &str) -> Result<(String, J
 }
 
 /// By the longest extension that is known.
-fn archive_type(filename: &str) -> Option<&'static str> {
+fn archive_type(filename: &str) -> Option<ArchiveType> {
     let lower = filename.to_lowercase();
     let parts: Vec<&str> = lower.split('.').collect();
     (0..parts.len()).find_map(|start| {
-        let extension = parts[start..].join(".");
-        ARCHIVE_TYPES.iter().find(|(_, known)| known.contains(&extension.as_str())).map(|(name, _)| *name)
+        let wanted = parts[start..].join(".");
+        ARCHIVE_TYPES.into_iter().find(|(_, _, extensions)| extensions.split(' ').any(|known| known == wanted))
     })
 }
 

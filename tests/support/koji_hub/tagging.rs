@@ -24,7 +24,9 @@ impl State {
         }
         may_have(tag, build)?;
         let request = vec![tag.id.into(), build.id.into(), false.into(), Value::Nil];
-        Ok(self.new_task("tagBuild", user, request).id.into())
+        let task = self.new_task("tagBuild", user, request);
+        task.priority = 10;
+        Ok(task.id.into())
     }
 
     /// Ends the tagging tasks whose time has come.
