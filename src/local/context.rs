@@ -185,9 +185,17 @@ impl Context {
         for added in names {
             content.extend_from_slice(format!("!{added}\n").as_bytes());
         }
+        self.replace(name, &content)
+    }
+
+    /// Puts a new file in the place of one that is there; if that is a link, what it leads to stays.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn replace(&self, name: &str, content: &[u8]) -> Result<(), ContextError> {
         let path = self.path.join(name);
         fs::remove_file(&path).map_err(|source| ContextError::Io { what: "replace", path, source })?;
-        self.add(name, &content)
+        self.add(name, content)
     }
 }
 

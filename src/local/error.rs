@@ -1,7 +1,7 @@
 //! Why a build on this machine came to nothing, and what to do about it.
 
-use super::artifacts::{ArtifactsError, BadLookaside, BadDomain};
 use super::artifacts::url_list::UrlListError;
+use super::artifacts::{ArtifactsError, BadDomain, BadLookaside};
 use super::base_image::BaseImageError;
 use super::content_manifest::ContentManifestError;
 use super::contents::ContentsError;
@@ -9,6 +9,7 @@ use super::context::ContextError;
 use super::edits::BadEdit;
 use super::engine::EngineError;
 use super::export::ExportError;
+use super::image_name::BadName;
 use super::import::ImportError;
 use super::inspect::PolicyError;
 use super::labels::LabelError;
@@ -47,6 +48,7 @@ pub enum LocalError {
     Label(#[from] LabelError),
     YumRepo(#[from] YumRepoError),
     ContentManifest(#[from] ContentManifestError),
+    Name(#[from] BadName),
     Edit(#[from] BadEdit),
     Engine(#[from] EngineError),
     Contents(#[from] ContentsError),
@@ -59,13 +61,23 @@ pub enum LocalError {
     #[error("interrupted")]
     Interrupted,
     #[error("the image has {size} bytes, and image_size_limit is {limit}")]
-    TooLarge { size: u64, limit: u64 },
+    TooLarge {
+        size: u64,
+        limit: u64,
+    },
     #[error("the layers of the base image {base} are not in the image as they were")]
-    LayersRewritten { base: String },
+    LayersRewritten {
+        base: String,
+    },
     #[error("cannot write {what}")]
-    Result { what: &'static str, source: std::io::Error },
-    #[error("{0}")]
-    NoNamespace(String),
+    Result {
+        what: &'static str,
+        source: std::io::Error,
+    },
+    #[error("the checkout has sources, and the configuration no `lookaside` to fetch them from")]
+    NoLookaside,
+    #[error("the Koji hub knows no target {0}")]
+    NoTarget(String),
 }
 
 impl LocalError {
@@ -129,7 +141,6 @@ impl LocalError {
         Some(match self {
             LocalError::Setup(error) => return error.hint(section),
             LocalError::Prepare(error) => return error.hint(section),
-            LocalError::Artifacts(error) => return error.hint(),
             LocalError::Registry(error) | LocalError::BaseImage(BaseImageError::Registry(error)) => {
                 return registry_hint(error, section);
             }
@@ -168,6 +179,13 @@ fn registry_hint(error: &RegistryError, section: &str) -> Option<String> {
 impl LocalError {
     /// The error as it reaches the user.
     pub fn into_error(self, section: &str) -> Error {
+        match self {
+            LocalError::Artifacts(error) => return error.into(),
+            LocalError::Sources(error) => return error.into(),
+            LocalError::UrlList(error) => return error.into(),
+            LocalError::Lookaside(error) => return error.into(),
+            _ => {}
+        }
         let (kind, hint) = (self.kind(), self.hint(section));
         let error = Error::new(kind, self);
         match hint {

@@ -26,6 +26,7 @@ use crate::config::local::KojiArchive;
 use crate::event::KojiBuild;
 use crate::koji::api;
 use crate::koji::call::Call;
+use crate::koji::fault::FaultKind;
 use crate::koji::import::{self, ImportedBuild, RefundState, Reservation};
 use crate::koji::session::SessionError;
 use crate::koji::upload::{self, UploadError};
@@ -77,6 +78,17 @@ pub enum ImportError {
         /// How the task ended.
         state: String,
     },
+}
+
+impl ImportError {
+    /// Whether the hub said no to the user, not to the build.
+    pub fn is_refusal(&self) -> bool {
+        let error = match self {
+            ImportError::Session(error) | ImportError::Import(import::ImportError::Session(error)) => error,
+            _ => return false,
+        };
+        matches!(error, SessionError::Fault { fault, .. } if fault.kind() == FaultKind::NotAllowed)
+    }
 }
 
 /// What is imported.
@@ -154,7 +166,8 @@ impl Import<'_> {
         step: &mut Step,
     ) -> Result<ImportedBuild, ImportError> {
         let path = self.work.join(METADATA);
-        let text = serde_json::to_vec_pretty(metadata).map_err(|error| file_error(METADATA, io::Error::other(error)))?;
+        let text =
+            serde_json::to_vec_pretty(metadata).map_err(|error| file_error(METADATA, io::Error::other(error)))?;
         fs::write(&path, text).map_err(|error| file_error(METADATA, error))?;
         let folder = format!("cli-build/{}-{}", self.tags.unique, reservation.build_id);
         let all = uploads.iter().map(|upload| (upload.path.as_path(), upload.name.as_str()));
@@ -209,7 +222,8 @@ impl Import<'_> {
 
     /// What is kept here, without what only the hub may know.
     fn keep(&self, metadata: &Value) -> Result<(), ImportError> {
-        let text = serde_json::to_vec_pretty(metadata).map_err(|error| file_error(METADATA, io::Error::other(error)))?;
+        let text =
+            serde_json::to_vec_pretty(metadata).map_err(|error| file_error(METADATA, io::Error::other(error)))?;
         fs::write(self.results.join(METADATA), text).map_err(|error| file_error(METADATA, error))
     }
 
@@ -222,7 +236,8 @@ impl Import<'_> {
             outputs.push(self.image_output(image, &archive)?);
             uploads.push(archive);
             if icm {
-                let (path, name) = (self.work.join(format!("icm-{}.json", image.arch)), format!("icm-{}.json", image.arch));
+                let (path, name) =
+                    (self.work.join(format!("icm-{}.json", image.arch)), format!("icm-{}.json", image.arch));
                 fs::write(&path, &image.content_manifest.1).map_err(|error| file_error(&name, error))?;
                 let mut output = described(&path, &name, buildroot(&image.arch))?;
                 output.extend(object(json!({"type": "icm", "extra": {"typeinfo": {"icm": {}}}})));
@@ -336,7 +351,8 @@ impl Import<'_> {
         let tags: Vec<&str> =
             if single { self.tags.all().collect() } else { pushed.iter().map(|pushed| pushed.tag.as_str()).collect() };
         let repository = &self.pushed.repository;
-        let mut repositories: Vec<String> = pushed.iter().map(|pushed| repository.with_tag(&pushed.tag).to_string()).collect();
+        let mut repositories: Vec<String> =
+            pushed.iter().map(|pushed| repository.with_tag(&pushed.tag).to_string()).collect();
         repositories.extend(pushed.iter().map(|pushed| repository.by_digest(&pushed.digest).to_string()));
         if single {
             repositories = self.pull_specs();
@@ -394,7 +410,11 @@ impl Import<'_> {
                 let tar = self.work.join(format!("archive-{}.tar", image.arch));
                 let target = self.pushed.repository.with_tag(&self.tags.unique);
                 let place = format!("docker-archive:{}:{target}", tar.display());
-                output(image.engine.buildah().args(["push", "--quiet", &image.image.name, &place]), "writing the archive").await?;
+                output(
+                    image.engine.buildah().args(["push", "--quiet", &image.image.name, &place]),
+                    "writing the archive",
+                )
+                .await?;
                 let to = path.clone();
                 let compressed = tokio::task::spawn_blocking(move || compress(&tar, &to)).await;
                 compressed.unwrap_or_else(|panic| Err(io::Error::other(panic))).map_err(error)?;
@@ -402,6 +422,13 @@ impl Import<'_> {
         }
         Ok(Upload { path, name })
     }
+}
+
+/// The system of this machine, as it calls itself.
+fn host_os() -> String {
+    let text = fs::read_to_string("/etc/os-release").unwrap_or_default();
+    let name = text.lines().find_map(|line| line.strip_prefix("PRETTY_NAME="));
+    name.map_or_else(|| "Linux".to_owned(), |name| name.trim_matches('"').to_owned())
 }
 
 fn buildroot(arch: &str) -> String {

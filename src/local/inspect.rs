@@ -118,7 +118,8 @@ pub struct PolicyError {
 
 /// Looks at the packages of an image beside those of its base.
 pub fn classify(packages: &[Package], base: &[Package], keys: &[KeyId]) -> Inspection {
-    let known: BTreeSet<(String, &Option<String>)> = base.iter().map(|package| (package.nevra(), &package.sigmd5)).collect();
+    let known: BTreeSet<(String, &Option<String>)> =
+        base.iter().map(|package| (package.nevra(), &package.sigmd5)).collect();
     let inspected = |package: &Package| Inspected {
         signed: match &package.signature {
             None => Signed::Unsigned,
@@ -149,7 +150,11 @@ impl Inspection {
             }
         }
         if !inherited.is_empty() {
-            warnings.push(format!("packages of the base image that are {kind}: {}: {}", inherited.len(), names(&inherited)));
+            warnings.push(format!(
+                "packages of the base image that are {kind}: {}: {}",
+                inherited.len(),
+                names(&inherited)
+            ));
         }
         Verdict { warnings, result }
     }
@@ -234,7 +239,8 @@ mod tests {
 
     #[test]
     fn new_packages_must_be_signed_and_inherited_ones_are_only_told() {
-        let packages = [package("a", Some("177805a473e0bbd8")), package("b", None), package("c", Some("0011223344556677"))];
+        let packages =
+            [package("a", Some("177805a473e0bbd8")), package("b", None), package("c", Some("0011223344556677"))];
         let base = [package("b", None)];
         let keys = keys(&["73e0bbd8"]);
         let found = classify(&packages, &base, &keys);

@@ -1,5 +1,6 @@
 //! The steps of a build as events, and as a log file that stays: what each did, when it began and how it ended.
 
+use std::collections::BTreeSet;
 use std::fmt::Display;
 use std::fs::File;
 use std::io::Write as _;
@@ -66,6 +67,14 @@ pub struct Journal {
     events: EventSender,
     build: TaskId,
     file: Arc<Mutex<File>>,
+    /// Steps that have begun and not ended, and what the user was warned about.
+    state: Arc<Mutex<State>>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    open: BTreeSet<StepName>,
+    warnings: Vec<String>,
 }
 
 /// A step that has begun.
@@ -81,7 +90,7 @@ pub struct Step {
 impl Journal {
     /// Steps of `build`, told to `events` and kept in `file`.
     pub fn new(events: EventSender, build: TaskId, file: File) -> Journal {
-        Journal { events, build, file: Arc::new(Mutex::new(file)) }
+        Journal { events, build, file: Arc::new(Mutex::new(file)), state: Arc::default() }
     }
 
     /// Where events go.
@@ -106,6 +115,9 @@ impl Journal {
 
     /// Begins a step that was announced.
     pub async fn begin(&self, name: StepName) -> Step {
+        if let Ok(mut state) = self.state.lock() {
+            state.open.insert(name);
+        }
         self.change(name, TaskState::Free, TaskState::Open, None).await;
         self.keep(name, "begins");
         let log = LogId { task: name.id(), volume: None, name: name.label().into() };
@@ -114,7 +126,24 @@ impl Journal {
 
     /// Tells something that the user should know and that does not end the build.
     pub async fn warn(&self, warning: Warning) {
+        if let (Warning::User { text }, Ok(mut state)) = (&warning, self.state.lock()) {
+            state.warnings.push(text.clone());
+        }
         self.events.send(BuildEvent::Warned(warning)).await;
+    }
+
+    /// What the user was warned about.
+    pub fn user_warnings(&self) -> Vec<String> {
+        self.state.lock().map(|state| state.warnings.clone()).unwrap_or_default()
+    }
+
+    /// Ends the steps that were given up because of another one.
+    pub async fn cancel_open(&self) {
+        let open = self.state.lock().map(|mut state| std::mem::take(&mut state.open)).unwrap_or_default();
+        for name in open {
+            self.keep(name, "given up");
+            self.change(name, TaskState::Open, TaskState::Canceled, None).await;
+        }
     }
 
     async fn change(&self, name: StepName, from: TaskState, to: TaskState, reason: Option<String>) {
@@ -179,6 +208,9 @@ impl Step {
     async fn end(self, state: TaskState, reason: Option<String>) {
         if self.opened {
             self.journal.events.send(BuildEvent::LogClosed { log: Arc::clone(&self.log) }).await;
+        }
+        if let Ok(mut state) = self.journal.state.lock() {
+            state.open.remove(&self.name);
         }
         self.journal.keep(self.name, reason.as_deref().unwrap_or("done"));
         self.journal.change(self.name, TaskState::Open, state, reason).await;

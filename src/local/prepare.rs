@@ -137,7 +137,10 @@ impl PrepareError {
     /// What to do about it.
     pub fn hint(&self, section: &str) -> Option<String> {
         Some(match self {
-            PrepareError::BaseImage { source: BaseImageError::Registry(super::registries::RegistryError::NotAllowed { registry, .. }), .. } => {
+            PrepareError::BaseImage {
+                source: BaseImageError::Registry(super::registries::RegistryError::NotAllowed { registry, .. }),
+                ..
+            } => {
                 format!("if it is to be trusted, add {registry} to pull_registries in [{section}]")
             }
             PrepareError::HereDocument { .. } => "write it as RUN with && and \\, or as a file of its own".to_owned(),
@@ -266,7 +269,10 @@ fn omitted(order: &LocalOrder<'_>, context: &Context, yaml: &ContainerYaml) -> V
     let mut omitted = Vec::new();
     let mut omit = |what: &str, why: &str| omitted.push((what.to_owned(), why.to_owned()));
     if yaml.packages.is_some() || !yaml.modules.is_empty() || yaml.signing_intent.is_some() {
-        omit("the composes of container.yaml", "only the build service asks ODCS for them; give repositories with --repo-url");
+        omit(
+            "the composes of container.yaml",
+            "only the build service asks ODCS for them; give repositories with --repo-url",
+        );
     }
     for (asked, key) in [(yaml.remote_source, "remote_source"), (yaml.operator_manifests, "operator_manifests")] {
         if asked {

@@ -59,11 +59,8 @@ pub async fn find(
     hub: Option<&mut Session>,
     step: &mut Step,
 ) -> Result<String, ReleaseError> {
-    let nvr = |release: &str| Nvr {
-        name: component.to_owned(),
-        version: version.to_owned(),
-        release: release.to_owned(),
-    };
+    let nvr =
+        |release: &str| Nvr { name: component.to_owned(), version: version.to_owned(), release: release.to_owned() };
     match (source, hub) {
         (Source::Scratch(release), _) => {
             step.say(format_args!("release {release}: a scratch build")).await;
@@ -88,8 +85,10 @@ async fn given(
     step: &mut Step,
 ) -> Result<String, ReleaseError> {
     let Some(hub) = hub else {
-        step.say(format_args!("release {release}: from {whence}; no Koji hub is configured that knows whether it is taken"))
-            .await;
+        step.say(format_args!(
+            "release {release}: from {whence}; no Koji hub is configured that knows whether it is taken"
+        ))
+        .await;
         return Ok(release);
     };
     match taken(hub, &nvr(&release)).await {

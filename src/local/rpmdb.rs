@@ -159,7 +159,8 @@ pub fn copy(image_root: &Path, to: &Path) -> Result<Option<RpmDb>, RpmDbError> {
     let root = openat(CWD, image_root, flags, Mode::empty()).map_err(|errno| failed("/")(errno.into()))?;
     for folder in FOLDERS {
         // Links within the image are followed as they would be inside of it.
-        let opened = openat2(root.as_fd(), folder, flags, Mode::empty(), ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS);
+        let opened =
+            openat2(root.as_fd(), folder, flags, Mode::empty(), ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS);
         let Ok(opened) = opened else { continue };
         for (backend, files) in BACKENDS {
             let Some(main) = open_file(&opened, files[0]).map_err(failed(folder))? else { continue };
@@ -211,7 +212,11 @@ pub async fn query(database: &RpmDb) -> Result<Vec<Package>, RpmDbError> {
     let home = database.path.join("home");
     fs::create_dir(&home).map_err(RpmDbError::Run)?;
     let mut command = tokio::process::Command::new("rpm");
-    command.env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default()).env("HOME", &home).env("LC_ALL", "C.UTF-8");
+    command
+        .env_clear()
+        .env("PATH", std::env::var_os("PATH").unwrap_or_default())
+        .env("HOME", &home)
+        .env("LC_ALL", "C.UTF-8");
     let backend = match database.backend {
         Backend::Sqlite => "sqlite",
         Backend::Ndb => "ndb",
@@ -268,7 +273,8 @@ async fn run(command: &mut tokio::process::Command) -> Result<(Vec<u8>, Vec<u8>,
 /// Reads what `rpm` printed; keys that were imported are listed as packages and are none.
 fn packages(text: &str) -> Vec<Package> {
     let mut packages: Vec<Package> = text.split(PACKAGE_END).filter_map(package).collect();
-    packages.sort_by(|a, b| (&a.name, &a.arch, &a.version, &a.release).cmp(&(&b.name, &b.arch, &b.version, &b.release)));
+    packages
+        .sort_by(|a, b| (&a.name, &a.arch, &a.version, &a.release).cmp(&(&b.name, &b.arch, &b.version, &b.release)));
     packages
 }
 
@@ -315,8 +321,26 @@ mod tests {
         let odd = "a;b\tc\nd";
         let signed = "RSA/SHA512, Mon Nov 23 13:09:52 2026, Key ID 177805a473e0bbd8";
         let none = "(none)";
-        let text = line(["foo", "1", "2", "noarch", "3", "4", "ab", "5", none, none, none, none, signed, odd, odd, "s"])
-            + &line(["gpg-pubkey", "x", "y", none, none, "0", none, "1", none, none, none, none, none, "", "", none]);
+        let text =
+            line(["foo", "1", "2", "noarch", "3", "4", "ab", "5", none, none, none, none, signed, odd, odd, "s"])
+                + &line([
+                    "gpg-pubkey",
+                    "x",
+                    "y",
+                    none,
+                    none,
+                    "0",
+                    none,
+                    "1",
+                    none,
+                    none,
+                    none,
+                    none,
+                    none,
+                    "",
+                    "",
+                    none,
+                ]);
         let packages = packages(&text);
         assert_eq!(packages.len(), 1);
         assert_eq!(packages[0].nevra(), "foo-3:1-2.noarch");

@@ -60,7 +60,8 @@ fn component(package: &Package, distribution: Option<&str>) -> Value {
     if let Some(license) = &package.license {
         component["licenses"] = json!([{"license": {"name": license}}]);
     }
-    let properties = [("sigmd5", &package.sigmd5), ("signature", &package.signature), ("sourcerpm", &package.source_rpm)];
+    let properties =
+        [("sigmd5", &package.sigmd5), ("signature", &package.signature), ("sourcerpm", &package.source_rpm)];
     let properties: Vec<Value> = properties
         .into_iter()
         .filter_map(|(name, value)| Some(json!({"name": format!("rpm:{name}"), "value": value.as_ref()?})))
@@ -76,7 +77,12 @@ fn purl(package: &Package, distribution: Option<&str>) -> String {
     let namespace = distribution.map(|id| format!("{}/", encoded(id))).unwrap_or_default();
     let version = format!("{}-{}", package.version, package.release);
     let epoch = package.epoch.map(|epoch| format!("&epoch={epoch}")).unwrap_or_default();
-    format!("pkg:rpm/{namespace}{}@{}?arch={}{epoch}", encoded(&package.name), encoded(&version), encoded(&package.arch))
+    format!(
+        "pkg:rpm/{namespace}{}@{}?arch={}{epoch}",
+        encoded(&package.name),
+        encoded(&version),
+        encoded(&package.arch)
+    )
 }
 
 fn encoded(text: &str) -> String {

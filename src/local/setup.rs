@@ -201,7 +201,8 @@ pub fn check_subordinate_ids(user: Option<&str>) -> Result<(), SetupError> {
 
 fn login_name(uid: &str) -> Option<String> {
     let passwd = fs::read_to_string("/etc/passwd").ok()?;
-    let entry = passwd.lines().map(|line| line.split(':').collect::<Vec<_>>()).find(|entry| entry.get(2) == Some(&uid))?;
+    let entry =
+        passwd.lines().map(|line| line.split(':').collect::<Vec<_>>()).find(|entry| entry.get(2) == Some(&uid))?;
     entry.first().map(|name| (*name).to_owned())
 }
 

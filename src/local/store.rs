@@ -104,7 +104,8 @@ impl Store {
     /// When the folder for what is mounted cannot be made.
     pub fn storage(&self, driver: &str) -> Result<Storage, StoreError> {
         // Storage of one driver cannot be read by another.
-        let root = self.places.cache.join(if driver == "overlay" { "storage".into() } else { format!("storage-{driver}") });
+        let root =
+            self.places.cache.join(if driver == "overlay" { "storage".into() } else { format!("storage-{driver}") });
         let digest = hash(MessageDigest::sha256(), root.as_os_str().as_encoded_bytes())
             .map_err(|error| io_error("name", &root, io::Error::other(error)))?;
         let name: String = digest.iter().take(4).map(|byte| format!("{byte:02x}")).collect();

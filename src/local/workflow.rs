@@ -18,7 +18,7 @@ use super::engine::{Engine, EngineError, output};
 use super::error::LocalError;
 use super::image_name::ImageName;
 use super::import;
-use super::inspect::{self, Inspection};
+use super::inspect::{self, Inspection, KeyId, Policy};
 use super::journal::{Journal, Step, StepName};
 use super::labels::{self, Automatic};
 use super::order::{Hub, LocalOrder};
@@ -34,12 +34,13 @@ use crate::checkout::dockerfile::Dockerfile;
 use crate::checkout::sources;
 use crate::error::ErrorKind;
 use crate::event::{
-    BuildEvent, BuildOutcome, BuilderKind, EventSender, Failure, FailureLog, KojiBuild, Outcome, TaskId, TaskState, Warning,
+    BuildEvent, BuildOutcome, BuilderKind, EventSender, Failure, FailureLog, KojiBuild, Outcome, TaskId, TaskState,
+    Warning,
 };
 use crate::http::{self, ClientOptions, Redirects};
 use crate::koji::call::Call;
 use crate::koji::xmlrpc::Value;
-use crate::request::nvr::{Nvr, RELEASE};
+use crate::request::nvr::{Nvr, RELEASE, is_additional_tag};
 
 /// The program that makes manual pages.
 pub const GO_MD2MAN: &str = "go-md2man";
@@ -97,7 +98,12 @@ impl Identity {
             Some(seconds) => format!("scratch-{seconds}"),
             None => format!("scratch-{digits}-{stamp}"),
         };
-        Identity { id: format!("local-{stamp}-{digits}"), unique: format!("{target}-{digits}-{stamp}"), scratch_release, started }
+        Identity {
+            id: format!("local-{stamp}-{digits}"),
+            unique: format!("{target}-{digits}-{stamp}"),
+            scratch_release,
+            started,
+        }
     }
 }
 
@@ -207,7 +213,11 @@ pub async fn run(
 ///
 /// # Errors
 /// What would keep it from being built.
-pub async fn preview(order: &LocalOrder<'_>, hub: &mut Option<Hub>, events: EventSender) -> Result<Preview, LocalError> {
+pub async fn preview(
+    order: &LocalOrder<'_>,
+    hub: &mut Option<Hub>,
+    events: EventSender,
+) -> Result<Preview, LocalError> {
     prepare::check_options(order, hub.is_some())?;
     let store = Store::open(order.places.clone())?;
     let identity = Identity::new(&order.request.target, order.timestamp);
@@ -252,8 +262,12 @@ impl Run<'_> {
         let builds = self.stoppable(self.write(&ready)).await?;
         let logs = self.build(&builds, failed_log).await?;
         let finished = self.stoppable(self.look(&ready, builds, logs)).await?;
-        let tags = self.tags(&ready)?;
-        let pushed = if self.order.options.push { Some(self.stoppable(self.push(&ready, &finished, &tags)).await?) } else { None };
+        let tags = self.tags(&ready);
+        let pushed = if self.order.options.push {
+            Some(self.stoppable(self.push(&ready, &finished, &tags)).await?)
+        } else {
+            None
+        };
         if !self.order.options.exports.is_empty() {
             self.stoppable(self.export(&ready, &finished)).await?;
         }
@@ -327,7 +341,8 @@ impl Run<'_> {
     /// Step 1: asks for the base images. The step goes on while they are pulled.
     async fn bases(&self, prepared: &Prepared) -> Result<(BaseImages, Option<Step>), LocalError> {
         if prepared.images.is_empty() {
-            let why = "Koji makes base images from kickstart files; the build service refuses nothing, and builds it so";
+            let why =
+                "Koji makes base images from kickstart files; the build service refuses nothing, and builds it so";
             let what = "FROM scratch only: an image without a parent".to_owned();
             self.journal.warn(Warning::Omitted { what, why: why.to_owned() }).await;
             return Ok((BaseImages { parents: prepared.parents.clone(), images: Vec::new() }, None));
@@ -337,15 +352,18 @@ impl Run<'_> {
             step.say(format_args!("line {line}: files are taken from {image}, which is not pinned")).await;
         }
         let cache = &self.order.places.cache;
-        let asked = prepared.images.iter().map(|(written, name)| {
-            base_image::find(&self.machine.engine, cache, written, name, &prepared.arches)
-        });
+        let asked = prepared
+            .images
+            .iter()
+            .map(|(written, name)| base_image::find(&self.machine.engine, cache, written, name, &prepared.arches));
         match futures_util::future::try_join_all(asked).await {
             Ok(images) => {
                 base_image::tell(&mut step, &images).await;
                 Ok((BaseImages { parents: prepared.parents.clone(), images }, Some(step)))
             }
-            Err(error) => Err(step.end_with(Err::<(), _>(LocalError::from(error))).await.err().unwrap_or(LocalError::Interrupted)),
+            Err(error) => {
+                Err(step.end_with(Err::<(), _>(LocalError::from(error))).await.err().unwrap_or(LocalError::Interrupted))
+            }
         }
     }
 
@@ -366,9 +384,7 @@ impl Run<'_> {
         let root = &prepared.context.path;
         let mut downloads = Vec::new();
         if let Some(sources) = sources::read(root).transpose()?.filter(|sources| !sources.is_empty()) {
-            let lookaside = self.order.lookaside.as_ref().ok_or_else(|| {
-                LocalError::NoNamespace("the checkout has sources, and the configuration no `lookaside` to fetch them from".to_owned())
-            })?;
+            let lookaside = self.order.lookaside.as_ref().ok_or_else(|| LocalError::NoLookaside)?;
             downloads.extend(lookaside_downloads(&lookaside.base, &lookaside.repository, &sources)?);
         }
         let allowed = &self.order.artifacts_allowed;
@@ -388,7 +404,12 @@ impl Run<'_> {
         step.end_with(fetched).await
     }
 
-    async fn fetch(&self, downloads: &[Download], context: &Context, step: Option<&mut Step>) -> Result<(), LocalError> {
+    async fn fetch(
+        &self,
+        downloads: &[Download],
+        context: &Context,
+        step: Option<&mut Step>,
+    ) -> Result<(), LocalError> {
         let client = http::client(&ClientOptions { redirects: Redirects::Refuse, ..self.order.client.clone() })?;
         let cache = Cache::new(self.order.places.cache.join("artifacts"));
         let fetcher = Fetcher::new(&client, &cache);
@@ -494,7 +515,8 @@ impl Run<'_> {
                 line == b"gpgcheck=0"
             });
             if unsigned {
-                step.say(format_args!("  {} does not have the signatures of packages checked (gpgcheck=0)", file.name)).await;
+                step.say(format_args!("  {} does not have the signatures of packages checked (gpgcheck=0)", file.name))
+                    .await;
             }
         }
         Ok(files)
@@ -505,7 +527,7 @@ impl Run<'_> {
         let target = self.order.request.target.as_str();
         let answer = hub.session.call(&Call::new("getBuildTarget").arg(target)).await?;
         let Some(build_tag) = answer.get("build_tag_name").and_then(Value::as_str).map(str::to_owned) else {
-            return Err(LocalError::NoNamespace(format!("the Koji hub knows no target {target}")));
+            return Err(LocalError::NoTarget(target.to_owned()));
         };
         let repo = hub.session.call(&Call::new("getRepo").arg(build_tag.as_str())).await?;
         let id = repo.get("id").and_then(Value::as_int);
@@ -532,7 +554,11 @@ impl Run<'_> {
     async fn write_all(&self, ready: &Ready, step: &mut Step) -> Result<Vec<ArchBuild>, LocalError> {
         let mut builds: Vec<ArchBuild> = Vec::new();
         for arch in &ready.prepared.arches {
-            let context = if builds.is_empty() { ready.prepared.context.clone() } else { self.another_context(ready, arch).await? };
+            let context = if builds.is_empty() {
+                ready.prepared.context.clone()
+            } else {
+                self.another_context(ready, arch).await?
+            };
             let build = self.write_one(ready, arch, context).await?;
             if builds.is_empty() {
                 for (name, value) in &build.labels {
@@ -541,7 +567,8 @@ impl Run<'_> {
                 step.say(diff(ready.prepared.dockerfile, &ready.prepared.text, &build.written.built)).await;
             }
             if build.mounted_repos.is_some() {
-                step.say(format_args!("{arch}: the base has no shell, so repositories are mounted and not copied")).await;
+                step.say(format_args!("{arch}: the base has no shell, so repositories are mounted and not copied"))
+                    .await;
             }
             builds.push(build);
         }
@@ -573,7 +600,8 @@ impl Run<'_> {
         let names = StoredNames::of(&ready.nvr, &ready.repository, help);
         let bundle = self.ca_bundle_name().filter(|_| !ready.repos.is_empty());
         context.check_free(&dockerfile::injected_names(&names, bundle.as_deref()))?;
-        let copied: Vec<String> = if shell { ready.repos.iter().map(|file| file.name.clone()).collect() } else { Vec::new() };
+        let copied: Vec<String> =
+            if shell { ready.repos.iter().map(|file| file.name.clone()).collect() } else { Vec::new() };
         let (written, labels) = self.texts(ready, arch, &names, &copied, bundle.as_deref())?;
         let content_manifest = self.content_manifest(ready, arch)?;
         if help {
@@ -589,7 +617,8 @@ impl Run<'_> {
             context.add_folder(dockerfile::REPOS_FOLDER)?;
             self.put_repos(ready, &context, dockerfile::REPOS_FOLDER)?;
         } else if !ready.repos.is_empty() {
-            let folder = Context { path: self.work.path().join(format!("repos-{arch}")), missing_submodules: Vec::new() };
+            let folder =
+                Context { path: self.work.path().join(format!("repos-{arch}")), missing_submodules: Vec::new() };
             fs::create_dir(&folder.path).map_err(|source| LocalError::Result { what: "repository files", source })?;
             self.put_repos(ready, &folder, "")?;
             mounted_repos = Some(folder.path);
@@ -691,7 +720,9 @@ impl Run<'_> {
             let secret = is_secret_name(name);
             step.say(format_args!("build argument {name}={}", if secret { "***" } else { value })).await;
             if secret {
-                let text = format!("build argument {name} looks like a secret, and stays in the image's history: use --secret");
+                let text = format!(
+                    "build argument {name} looks like a secret, and stays in the image's history: use --secret"
+                );
                 self.journal.warn(Warning::User { text }).await;
             }
         }
@@ -739,7 +770,12 @@ impl Run<'_> {
     }
 
     /// Steps 8 and 9: looks at what came out.
-    async fn look(&self, ready: &Ready, builds: Vec<ArchBuild>, logs: Vec<PathBuf>) -> Result<Vec<Finished>, LocalError> {
+    async fn look(
+        &self,
+        ready: &Ready,
+        builds: Vec<ArchBuild>,
+        logs: Vec<PathBuf>,
+    ) -> Result<Vec<Finished>, LocalError> {
         let mut step = self.journal.begin(StepName::Squash).await;
         let squashed = self.squashed(ready, &builds, &mut step).await;
         let images = step.end_with(squashed).await?;
@@ -748,7 +784,12 @@ impl Run<'_> {
         step.end_with(inspected).await
     }
 
-    async fn squashed(&self, ready: &Ready, builds: &[ArchBuild], step: &mut Step) -> Result<Vec<BuiltImage>, LocalError> {
+    async fn squashed(
+        &self,
+        ready: &Ready,
+        builds: &[ArchBuild],
+        step: &mut Step,
+    ) -> Result<Vec<BuiltImage>, LocalError> {
         let mut images = Vec::new();
         for build in builds {
             let image = build::image(&build.engine, &build.name).await?;
@@ -757,8 +798,10 @@ impl Run<'_> {
             match build::layers(&image.config, variant(base, arch).map(|variant| &variant.config)) {
                 Layers::OnTop(1) => step.say(format_args!("{arch}: the parent's layers, and one new layer")).await,
                 Layers::OnTop(new) => {
-                    step.say(format_args!("{arch}: the parent's layers, and {new} new layers, kept for the cache; OSBS has one"))
-                        .await;
+                    step.say(format_args!(
+                        "{arch}: the parent's layers, and {new} new layers, kept for the cache; OSBS has one"
+                    ))
+                    .await;
                 }
                 Layers::Rewritten => {
                     let base = base.map(|base| base.pinned().to_string()).unwrap_or_default();
@@ -766,7 +809,8 @@ impl Run<'_> {
                 }
             }
             let size: u64 = image.layer_sizes.iter().sum();
-            step.say(format_args!("{arch}: image {}, {size} bytes in {} layers", image.id, image.layer_sizes.len())).await;
+            step.say(format_args!("{arch}: image {}, {size} bytes in {} layers", image.id, image.layer_sizes.len()))
+                .await;
             if let Some(limit) = self.order.config.image_size_limit.filter(|limit| size > *limit) {
                 return Err(LocalError::TooLarge { size, limit });
             }
@@ -780,7 +824,8 @@ impl Run<'_> {
     async fn forget_earlier(&self, ready: &Ready, build: &ArchBuild) {
         let what = format!("{}/{}", ready.repository, build.arch);
         if let Some(earlier) = self.store.replace_image(&what, &build.name) {
-            let removed = output(build.engine.buildah().args(["rmi", &earlier]), "removing the last build's image").await;
+            let removed =
+                output(build.engine.buildah().args(["rmi", &earlier]), "removing the last build's image").await;
             if let Err(error) = removed {
                 tracing::debug!(%error, earlier, "an old image stays");
             }
@@ -826,6 +871,267 @@ impl Run<'_> {
     }
 }
 
+impl Run<'_> {
+    fn keys(&self) -> Vec<KeyId> {
+        self.order.options.keys.clone()
+    }
+
+    fn policy(&self) -> Policy {
+        Policy {
+            keys: self.keys(),
+            required: self.order.config.require_signed,
+            scratch: self.order.request.options.scratch,
+        }
+    }
+
+    fn classify(&self, contents: &Contents, base: Option<&Contents>) -> Inspection {
+        let inherited = base.and_then(|base| base.packages.as_deref()).unwrap_or_default();
+        inspect::classify(contents.packages.as_deref().unwrap_or_default(), inherited, &self.keys())
+    }
+
+    async fn tell(&self, arch: &str, contents: &Contents, inspection: &Inspection, step: &mut Step) {
+        if contents.packages.is_none() {
+            step.say(format_args!("{arch}: the image has no package database")).await;
+            return;
+        }
+        let new = inspection.packages.iter().filter(|found| !found.inherited).count();
+        step.say(format_args!("{arch}: {} packages, {new} of them new", inspection.packages.len())).await;
+        step.say(table(&inspection.table())).await;
+    }
+
+    /// Keeps what was found among the results.
+    fn keep_contents(
+        &self,
+        ready: &Ready,
+        build: &ArchBuild,
+        image: &BuiltImage,
+        contents: &Contents,
+        inspection: &Inspection,
+    ) -> Result<(), LocalError> {
+        let timestamp = self.identity.started.strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
+        let subject = sbom::Subject {
+            name: &ready.repository,
+            version: &format!("{}-{}", ready.nvr.version, ready.nvr.release),
+            arch: &build.arch,
+            id: &image.id,
+            distribution: contents.distribution.as_deref(),
+            timestamp: &timestamp,
+        };
+        let document = sbom::build(&subject, contents.packages.as_deref().unwrap_or_default());
+        let files = [
+            (format!("sbom-{}.json", build.arch), serde_json::to_vec_pretty(&document)),
+            (format!("packages-{}.json", build.arch), serde_json::to_vec_pretty(&inspection.packages)),
+            (format!("icm-{}.json", build.arch), Ok(build.content_manifest.clone())),
+        ];
+        for (name, content) in files {
+            let content = content
+                .map_err(|error| LocalError::Result { what: "the results", source: std::io::Error::other(error) })?;
+            write_private(&self.results.join(name), &content)?;
+        }
+        Ok(())
+    }
+
+    /// The tags that the image gets.
+    fn tags(&self, ready: &Ready) -> Tags {
+        let yaml = &ready.prepared.yaml;
+        let floating = if yaml.tags.is_empty() {
+            let mut floating = vec!["latest".to_owned(), ready.nvr.version.clone()];
+            floating.extend(additional_tags(&ready.prepared.context));
+            floating
+        } else {
+            yaml.tags.iter().map(|tag| tag.name.clone()).collect()
+        };
+        let options = &self.order.request.options;
+        let Nvr { version, release, .. } = &ready.nvr;
+        Tags::of(&self.identity.unique, version, release, options.scratch, options.isolated, floating)
+    }
+
+    /// The name in the registry.
+    fn repository(&self, ready: &Ready) -> Result<ImageName, LocalError> {
+        let registry = self.order.config.registry.as_deref().unwrap_or("localhost");
+        let name = ImageName::parse(&format!("localhost/{}", ready.repository))?.in_registry(registry);
+        Ok(match &self.order.config.organization {
+            Some(organization) => name.enclosed(organization),
+            None => name,
+        })
+    }
+
+    /// Step 10.
+    async fn push(&self, ready: &Ready, finished: &[Finished], tags: &Tags) -> Result<Pushed, LocalError> {
+        let mut step = self.journal.begin(StepName::Push).await;
+        let pushed = self.push_all(ready, finished, tags, &mut step).await;
+        step.end_with(pushed).await
+    }
+
+    async fn push_all(
+        &self,
+        ready: &Ready,
+        finished: &[Finished],
+        tags: &Tags,
+        step: &mut Step,
+    ) -> Result<Pushed, LocalError> {
+        let repository = self.repository(ready)?;
+        let images: Vec<ToPush<'_>> = finished
+            .iter()
+            .map(|finished| ToPush { arch: &finished.arch, name: &finished.image.name, engine: &finished.engine })
+            .collect();
+        let oci = self.order.timestamp.is_some();
+        let mut pushed = push::unique(&images, &repository, tags, oci, self.work.path(), step).await?;
+        push::check_media_types(&pushed, &self.order.config.expected_media_types)?;
+        push::tag(&self.machine.engine, &mut pushed, tags, step).await?;
+        Ok(pushed)
+    }
+
+    /// Step 11.
+    async fn export(&self, ready: &Ready, finished: &[Finished]) -> Result<(), LocalError> {
+        let mut step = self.journal.begin(StepName::Export).await;
+        let exported = self.export_all(ready, finished, &mut step).await;
+        step.end_with(exported).await
+    }
+
+    async fn export_all(&self, ready: &Ready, finished: &[Finished], step: &mut Step) -> Result<(), LocalError> {
+        let Some(first) = finished.first() else { return Ok(()) };
+        let tag = format!("{}-{}", ready.nvr.version, ready.nvr.release);
+        let name = self.repository(ready)?.with_tag(&tag).to_string();
+        for export in &self.order.options.exports {
+            let made = export.run(&first.engine, &first.image.name, &name, self.work.path()).await?;
+            step.say(format_args!("{name} is in {made}")).await;
+        }
+        Ok(())
+    }
+
+    /// Step 12. An import that the user may not make does not make the image worse.
+    async fn import(
+        &self,
+        hub: &mut Hub,
+        ready: &Ready,
+        finished: &[Finished],
+        pushed: &Pushed,
+        tags: &Tags,
+    ) -> Result<Option<KojiBuild>, LocalError> {
+        let mut step = self.journal.begin(StepName::Import).await;
+        let import = import::Import {
+            order: self.order,
+            nvr: &ready.nvr,
+            bases: &ready.bases,
+            images: finished,
+            pushed,
+            tags,
+            started: self.identity.started.as_second(),
+            buildah: &self.machine.version_text,
+            work: self.work.path(),
+            results: &self.results,
+            workflow_log: self.results.join("workflow.log"),
+        };
+        let imported = import.run(hub, &self.interrupt, &mut step).await;
+        match step.end_with(imported).await {
+            Ok(build) => Ok(Some(build)),
+            Err(error) if error.is_refusal() => {
+                let what = "the import into Koji".to_owned();
+                let why = format!(
+                    "{error}; what would have been imported is {}",
+                    self.results.join("metadata.json").display()
+                );
+                self.journal.warn(Warning::Omitted { what, why }).await;
+                Ok(None)
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Tells how it ended.
+    async fn end(
+        &self,
+        ended: Result<(Option<Pushed>, Option<KojiBuild>), LocalError>,
+        failed_log: Option<FailureLog>,
+    ) -> Ended {
+        self.journal.cancel_open().await;
+        let id = TaskId::from(self.identity.id.as_str());
+        let took = jiff::Timestamp::now().duration_since(self.identity.started);
+        let mut outcome = BuildOutcome {
+            id: id.clone(),
+            outcome: Outcome::Succeeded,
+            url: None,
+            duration: took.try_into().ok(),
+            repositories: Vec::new(),
+            builds: Vec::new(),
+            user_warnings: self.journal.user_warnings(),
+            failure: None,
+        };
+        let mut kind = None;
+        match ended {
+            Ok((pushed, imported)) => {
+                outcome.repositories = pushed.map(|pushed| pushed.pull_specs()).unwrap_or_default();
+                outcome.builds.extend(imported);
+            }
+            Err(error) => {
+                let interrupted = error.is_interruption();
+                outcome.outcome = if interrupted { Outcome::Cancelled } else { Outcome::Failed };
+                let code = match error.engine() {
+                    Some(EngineError::Failed { code, .. }) => Some(i64::from(*code)),
+                    _ => None,
+                };
+                let error = error.into_error(&self.order.section);
+                kind = Some(error.kind());
+                outcome.failure = Some(Failure { reason: said(&error), code, task: None, log: failed_log });
+            }
+        }
+        let to = match outcome.outcome {
+            Outcome::Succeeded => TaskState::Closed,
+            Outcome::Cancelled | Outcome::Detached => TaskState::Canceled,
+            Outcome::Failed => TaskState::Failed,
+        };
+        let events = self.journal.events();
+        let changed = BuildEvent::TaskStateChanged { task: id, from: TaskState::Open, to, host: None, reason: None };
+        events.send(changed).await;
+        self.keep_outcome(&outcome);
+        events.send(BuildEvent::Finished(outcome.clone())).await;
+        Ended { outcome, kind }
+    }
+
+    /// The results are a convenience: what happened was told.
+    fn keep_outcome(&self, outcome: &BuildOutcome) {
+        if let Ok(text) = serde_json::to_vec_pretty(outcome) {
+            let _ = write_private(&self.results.join("result.json"), &text);
+        }
+    }
+
+    async fn preview(&self, prepared: Prepared, hub: &mut Option<Hub>) -> Result<Preview, LocalError> {
+        let downloads = self.downloads(&prepared)?;
+        self.check_repo_domains()?;
+        let (bases, _) = self.bases(&prepared).await?;
+        let (nvr, repository) = self.name(&prepared, &bases, hub.as_mut()).await?;
+        let names: Result<Vec<String>, _> =
+            self.order.request.options.yum_repourls.iter().map(|url| yum_repos::file_name(url)).collect();
+        let repos =
+            names?.into_iter().map(|name| RepoFile { name, content: Vec::new(), origin: String::new() }).collect();
+        let ready = Ready { prepared, bases, nvr, repository, repos, downloads };
+        let arch = ready.prepared.arches.first().cloned().unwrap_or_default();
+        let help = ready.prepared.context.has("help.md") && build::is_in_path(GO_MD2MAN);
+        let stored = StoredNames::of(&ready.nvr, &ready.repository, help);
+        let bundle = self.ca_bundle_name().filter(|_| !ready.repos.is_empty());
+        ready.prepared.context.check_free(&dockerfile::injected_names(&stored, bundle.as_deref()))?;
+        let copied: Vec<String> = ready.repos.iter().map(|file| file.name.clone()).collect();
+        let (written, _) = self.texts(&ready, &arch, &stored, &copied, bundle.as_deref())?;
+        let repository = self.repository(&ready)?;
+        let tags = self.tags(&ready);
+        Ok(Preview {
+            nvr: ready.nvr.to_string(),
+            parents: ready
+                .bases
+                .images
+                .iter()
+                .map(|image| (image.written.clone(), image.pinned().to_string()))
+                .collect(),
+            diff: diff(ready.prepared.dockerfile, &ready.prepared.text, &written.built),
+            dockerfile: written.built,
+            tags: tags.all().map(|tag| repository.with_tag(tag).to_string()).collect(),
+            artifacts: ready.downloads.iter().map(|download| download.target.display().to_string()).collect(),
+            omitted: ready.prepared.omitted.clone(),
+        })
+    }
+}
+
 /// The variant of an image for an architecture.
 fn variant<'a>(image: Option<&'a BaseImage>, arch: &str) -> Option<&'a base_image::Variant> {
     image?.variants.get(arch)
@@ -846,3 +1152,81 @@ fn diff(name: &str, author: &str, built: &str) -> String {
     let diff = TextDiff::from_lines(author, built);
     diff.unified_diff().context_radius(2).header(name, &format!("{name} as it is built")).to_string()
 }
+
+/// An error with its causes and hints, in lines.
+fn said(error: &crate::error::Error) -> String {
+    let mut text = error.to_string();
+    for cause in error.causes() {
+        text.push_str(&format!("\n  caused by: {cause}"));
+    }
+    for hint in error.hints() {
+        text.push_str(&format!("\nhint: {hint}"));
+    }
+    text
+}
+
+/// Floating tags of `additional-tags`, as far as they are tags.
+fn additional_tags(context: &Context) -> Vec<String> {
+    let text = context.read("additional-tags").unwrap_or_default();
+    let text = String::from_utf8_lossy(&text);
+    text.lines().map(str::trim).filter(|tag| is_additional_tag(tag)).map(str::to_owned).collect()
+}
+
+/// Rows as text, each column as wide as its widest cell.
+fn table(rows: &[[String; 5]]) -> String {
+    let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
+    let widths: [usize; 5] = std::array::from_fn(width);
+    let mut text = String::new();
+    for row in rows {
+        let cells: Vec<String> = row.iter().zip(widths).map(|(cell, width)| format!("{cell:width$}")).collect();
+        text.push_str("  ");
+        text.push_str(cells.join("  ").trim_end());
+        text.push('\n');
+    }
+    text
+}
+
+/// Tells what happens to files that are fetched, and how far all of them are.
+async fn told(
+    mut events: tokio::sync::mpsc::UnboundedReceiver<(PathBuf, FetchStep)>,
+    count: usize,
+    mut step: Option<&mut Step>,
+) {
+    let mut sizes: BTreeMap<PathBuf, (u64, Option<u64>)> = BTreeMap::new();
+    let mut last = tokio::time::Instant::now();
+    while let Some((target, event)) = events.recv().await {
+        let Some(step) = step.as_deref_mut() else { continue };
+        let name = target.display();
+        match event {
+            FetchStep::Receiving { received, total } => drop(sizes.insert(target, (received, total))),
+            FetchStep::CacheDamaged => {
+                step.say(format_args!("{name}: what the cache had was damaged, and is removed")).await
+            }
+            FetchStep::Waiting => step.say(format_args!("{name}: another build is fetching it")).await,
+            FetchStep::Retrying { attempt, of, delay, reason } => {
+                step.say(format_args!(
+                    "{name}: attempt {attempt} of {of} failed ({reason}); the next one in {delay:?}"
+                ))
+                .await;
+            }
+            FetchStep::Done { size, from } => {
+                let from = match from {
+                    Provenance::Context => "was in the checkout",
+                    Provenance::Cache => "was in the cache",
+                    Provenance::Server => "fetched",
+                };
+                step.say(format_args!("{name}: {from}, {size} bytes, checksum as it should be")).await;
+                sizes.insert(target, (size, Some(size)));
+            }
+        }
+        // A sum is honest only when the size of every file is known.
+        let totals: Option<u64> = sizes.values().map(|(_, total)| *total).sum();
+        if let Some(total) = totals.filter(|_| sizes.len() == count && last.elapsed() > PROGRESS_PERIOD) {
+            last = tokio::time::Instant::now();
+            step.progress(sizes.values().map(|(received, _)| received).sum(), total, "bytes").await;
+        }
+    }
+}
+
+/// How often it is told how far fetching is.
+const PROGRESS_PERIOD: std::time::Duration = std::time::Duration::from_millis(100);
