@@ -9,6 +9,8 @@ use fedpkg_container_build::commands::{self, Context, Environment, sources};
 use fedpkg_container_build::error::{Error, ErrorKind};
 use fedpkg_container_build::exit_code::ExitCode;
 use fedpkg_container_build::http;
+use fedpkg_container_build::local::contents::{self, COPY_CONTENTS};
+use fedpkg_container_build::local::engine::{GUARD, guard};
 use fedpkg_container_build::plugin::{self, Identity, Style};
 use fedpkg_container_build::report::mode::{Color, Surroundings};
 use fedpkg_container_build::report::{Format, OutputMode, text};
@@ -17,6 +19,9 @@ use tracing_subscriber::EnvFilter;
 
 fn main() -> ProcessExit {
     let argv: Vec<OsString> = std::env::args_os().collect();
+    if let Some(exit) = inner_call(argv.get(1..).unwrap_or_default()) {
+        return exit;
+    }
     let identity = plugin::identify(argv.first().map(OsString::as_os_str));
     if identity.style == Style::Tool && plugin::asked_by_argcomplete() {
         return hand_over(&identity, &argv, &OsString::new());
@@ -38,6 +43,23 @@ fn main() -> ProcessExit {
             ExitCode::Usage.into()
         }
     }
+}
+
+/// What builds on this machine call this program for themselves: to guard a child, or to look into an image.
+fn inner_call(arguments: &[OsString]) -> Option<ProcessExit> {
+    let (name, rest) = arguments.split_first()?;
+    let error = if name == GUARD {
+        guard(rest)
+    } else if name == COPY_CONTENTS {
+        match contents::copy(rest) {
+            Ok(()) => return Some(ExitCode::Success.into()),
+            Err(error) => error,
+        }
+    } else {
+        return None;
+    };
+    text::usage_error(&format!("{error}\n"));
+    Some(ExitCode::Failed.into())
 }
 
 /// Becomes the real tool; comes back only when that fails.

@@ -15,7 +15,7 @@ use crate::request::plan::{self, PlanInput};
 use crate::request::{Artifact, BuildOptions, BuildRequest};
 
 use super::koji_build::{self, KojiBuild};
-use super::{Context, exit_code, koji_hub};
+use super::{Context, exit_code, koji_hub, local_build};
 
 /// `container-build`.
 ///
@@ -69,7 +69,13 @@ async fn build(
     }
     let config = context.rpkg_config()?;
     let builder = choose_builder(arguments.build_with.map(BuilderKind::from), &config)?;
+    if let Some(option) = arguments.local.given().filter(|_| builder != BuilderKind::Local) {
+        return Err(Error::new(ErrorKind::Usage, OnlyLocal(option)).hint("add --build-with local"));
+    }
     let checkout = context.checkout()?;
+    if builder == BuilderKind::Local {
+        return local_build::run(context, arguments, &config, &checkout, artifact, options).await;
+    }
     if let Some(greenwave) = greenwave_url(arguments, context, &config)?
         && gating::validate(&checkout.root, &greenwave).await?
     {
@@ -78,7 +84,9 @@ async fn build(
     let request = planned(context, arguments, &config, &checkout, artifact, options)?;
     match builder {
         BuilderKind::Koji => on_koji(context, arguments, &config, &checkout, &request).await,
-        other => Err(Error::new(ErrorKind::Usage, NotYet(other)).hint("--build-with koji builds on the Koji hub")),
+        BuilderKind::Osbs | BuilderKind::Local => {
+            Err(Error::new(ErrorKind::Usage, NotYet).hint("--build-with koji builds on the Koji hub"))
+        }
     }
 }
 
@@ -190,7 +198,7 @@ async fn check_and_submit(
     build.submit(session, request, answers.baseline).await
 }
 
-fn stop_on_errors(arguments: &BuildArgs, checkout: &Checkout, findings: &[Finding]) -> Result<()> {
+pub(super) fn stop_on_errors(arguments: &BuildArgs, checkout: &Checkout, findings: &[Finding]) -> Result<()> {
     if arguments.force || !findings.iter().any(Finding::is_error) {
         return Ok(());
     }
@@ -202,7 +210,12 @@ fn stop_on_errors(arguments: &BuildArgs, checkout: &Checkout, findings: &[Findin
 #[error("--skip-build is refused: today's builders fail such a build instead of skipping it")]
 struct SkipBuild;
 
+/// An option that means something on this machine only.
+#[derive(Debug, thiserror::Error)]
+#[error("{0} is an option of builds on this machine")]
+struct OnlyLocal(&'static str);
+
 /// A builder of a later release.
 #[derive(Debug, thiserror::Error)]
-#[error("--build-with {} is not in this build yet", match .0 { BuilderKind::Koji => "koji", BuilderKind::Osbs => "osbs", BuilderKind::Local => "local" })]
-struct NotYet(BuilderKind);
+#[error("--build-with osbs is not in this build yet")]
+struct NotYet;

@@ -4,7 +4,11 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use crate::koji::target_cache::TargetCache;
+use crate::local::store::Places;
 use crate::submissions::{Submissions, SubmissionsError};
+
+/// The name of our folders.
+const PROGRAM: &str = env!("CARGO_PKG_NAME");
 
 /// The process's surroundings.
 #[derive(Debug, Clone, Default)]
@@ -15,6 +19,8 @@ pub struct Environment {
     pub state_home: Option<PathBuf>,
     /// `XDG_CACHE_HOME`.
     pub cache_home: Option<PathBuf>,
+    /// `XDG_RUNTIME_DIR`.
+    pub runtime_dir: Option<PathBuf>,
     /// The login name, from `LOGNAME` or `USER`.
     pub login: Option<String>,
 }
@@ -28,6 +34,7 @@ impl Environment {
             home: variable("HOME").map(PathBuf::from),
             state_home: variable("XDG_STATE_HOME").map(PathBuf::from),
             cache_home: variable("XDG_CACHE_HOME").map(PathBuf::from),
+            runtime_dir: variable("XDG_RUNTIME_DIR").map(PathBuf::from),
             login: text("LOGNAME").or_else(|| text("USER")),
         }
     }
@@ -43,6 +50,20 @@ impl Environment {
     /// The cache of build targets.
     pub fn targets(&self) -> TargetCache {
         TargetCache::locate(self.cache_home.as_deref(), self.home.as_deref())
+    }
+
+    /// The folders of builds on this machine; `None` where neither the XDG variables nor `HOME` are absolute paths.
+    pub fn build_places(&self) -> Option<Places> {
+        let absolute = |path: &Option<PathBuf>| path.clone().filter(|path| path.is_absolute());
+        let below_home = |folder: &str| absolute(&self.home).map(|home| home.join(folder));
+        let runtime = absolute(&self.runtime_dir)
+            .map(|folder| folder.join(PROGRAM))
+            .unwrap_or_else(|| std::env::temp_dir().join(format!("{PROGRAM}-{}", rustix::process::geteuid().as_raw())));
+        Some(Places {
+            cache: absolute(&self.cache_home).or_else(|| below_home(".cache"))?.join(PROGRAM),
+            state: absolute(&self.state_home).or_else(|| below_home(".local/state"))?.join(PROGRAM),
+            runtime,
+        })
     }
 
     /// The user's name on servers: what `~/.fedora.upn` says, else the login name (fedpkg's `Commands.load_user`).

@@ -9,6 +9,7 @@ pub mod config_show;
 pub mod environment;
 mod koji_build;
 mod koji_hub;
+mod local_build;
 pub mod setup;
 pub mod status;
 pub mod watch;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::event::{self, Outcome, TaskState};
+use crate::event::{self, BuilderKind, Outcome, TaskState};
 use crate::exit_code::ExitCode;
 use crate::koji::api::{self, TaskInfo};
 use crate::koji::call::Call;
@@ -55,7 +55,9 @@ type States = BTreeMap<(String, String), TaskState>;
 /// Asks each hub once about the builds whose end is not known.
 async fn ask(context: &Context, list: &[Submission]) -> States {
     let mut by_profile: BTreeMap<&str, Vec<&Submission>> = BTreeMap::new();
-    for submission in list.iter().filter(|submission| submission.outcome.is_none()) {
+    for submission in
+        list.iter().filter(|submission| submission.outcome.is_none() && submission.builder == BuilderKind::Koji)
+    {
         by_profile.entry(&submission.profile).or_default().push(submission);
     }
     let mut states = States::new();

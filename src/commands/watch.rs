@@ -52,7 +52,8 @@ impl Build {
     pub fn find(context: &Context, build: Option<&BuildRef>) -> Result<Build> {
         let submissions = context.environment.submissions()?.list()?;
         let task = build.map(task_id).transpose()?;
-        let known = submissions.iter().rev().find(|known| task.is_none_or(|task| known.id == task.to_string()));
+        let mut watchable = submissions.iter().rev().filter(|known| known.builder != BuilderKind::Local);
+        let known = watchable.find(|known| task.is_none_or(|task| known.id == task.to_string()));
         let task = match (task, known.map(|known| known.id.parse())) {
             (Some(task), _) | (None, Some(Ok(task))) => task,
             (None, Some(Err(_)) | None) => {
@@ -70,6 +71,8 @@ fn profile(context: &Context, known: Option<&Submission>) -> Result<KojiProfile>
     }
 }
 
+/// What ids of builds on this machine begin with.
+const LOCAL_PREFIX: &str = "local-";
 const HINT: &str = "give a Koji task id or the address of its page";
 
 /// The Koji task that is meant.
@@ -82,12 +85,19 @@ fn task_id(build: &BuildRef) -> Result<i64> {
 }
 
 fn no_task(text: &str) -> Error {
+    if text.starts_with(LOCAL_PREFIX) {
+        return Error::new(ErrorKind::Usage, WhichError::Local(text.to_owned()))
+            .hint("Ctrl-C cancels it where it runs; its logs are in the state folder (~/.local/state), under builds/");
+    }
     Error::new(ErrorKind::Usage, WhichError::NoTask(text.to_owned())).hint(HINT)
 }
 
 /// Why it is not clear which build is meant.
 #[derive(Debug, thiserror::Error)]
 enum WhichError {
+    /// A build on this machine.
+    #[error("{0} is a build on this machine, which ends with the command that began it")]
+    Local(String),
     /// The list of submissions is empty.
     #[error("nothing was submitted from here yet")]
     NothingSubmitted,

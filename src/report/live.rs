@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::io::{self, Write};
 use std::time::{Duration, Instant};
 
-use crate::event::{BuildEvent, BuildOutcome, Outcome, Retry, Stamped, TaskId, TaskState, Warning};
+use crate::event::{BuildEvent, BuildOutcome, BuilderKind, Outcome, Retry, Stamped, TaskId, TaskState, Warning};
 
 use super::bars::Bars;
 use super::logs::ShownLogs;
@@ -33,6 +33,8 @@ pub struct Live<Out, Err> {
     heartbeat: Option<Duration>,
     started: Instant,
     announced: bool,
+    /// Who builds: on this machine a build ends with us.
+    builder: Option<BuilderKind>,
 }
 
 #[derive(Debug)]
@@ -75,6 +77,7 @@ impl<Out: Write, Err: Write> Live<Out, Err> {
             heartbeat: heartbeat.filter(|period| !period.is_zero()),
             started: now,
             announced: false,
+            builder: None,
         }
     }
 
@@ -102,6 +105,7 @@ impl<Out: Write, Err: Write> Live<Out, Err> {
                 self.say(&format!("{} was started anew after {had} bytes", log.name))?;
             }
             BuildEvent::LogSkipped { .. } | BuildEvent::Progress { .. } => {}
+            BuildEvent::Submitted { builder: BuilderKind::Local, .. } => self.builder = Some(BuilderKind::Local),
             BuildEvent::Submitted { id, url, .. } => {
                 let url = url.as_deref().unwrap_or("(no page)");
                 self.info(&format!("Created task: {id}\nTask info: {url}"))?;
@@ -130,8 +134,7 @@ impl<Out: Write, Err: Write> Live<Out, Err> {
         state: TaskState,
         host: Option<String>,
     ) -> io::Result<()> {
-        if !self.announced {
-            self.announced = true;
+        if !std::mem::replace(&mut self.announced, true) && !self.is_here() {
             self.print("Watching tasks (this may be safely interrupted)...")?;
         }
         let depth = parent.and_then(|parent| self.tasks.get(parent)).map_or(0, |parent| parent.depth + 1);
@@ -139,8 +142,14 @@ impl<Out: Write, Err: Write> Live<Out, Err> {
         let line = format!("{:width$}{task} {}: {}", "", known.label, known.standing(), width = 2 * depth);
         self.tasks.insert(task.clone(), known);
         self.count_tasks();
-        // A failed task's reason comes right after, in a line of its own.
-        if state == TaskState::Failed { Ok(()) } else { self.print(&line) }
+        // A failed task's reason comes right after, in a line of its own; steps that wait for their turn are no news.
+        let is_told = state == TaskState::Failed || (state == TaskState::Free && self.is_here());
+        if is_told { Ok(()) } else { self.print(&line) }
+    }
+
+    /// Whether the build is on this machine.
+    fn is_here(&self) -> bool {
+        self.builder == Some(BuilderKind::Local)
     }
 
     fn task_changed(
@@ -162,7 +171,7 @@ impl<Out: Write, Err: Write> Live<Out, Err> {
         let line = format!("{:width$}{task} {}: {news}", "", known.label, width = 2 * known.depth);
         self.print(&line)?;
         self.count_tasks();
-        if to.is_final() { self.print(&self.counters()) } else { Ok(()) }
+        if to.is_final() && !self.is_here() { self.print(&self.counters()) } else { Ok(()) }
     }
 
     /// Koji's line of counters; what was cancelled counts as done.
@@ -220,9 +229,14 @@ impl<Out: Write, Err: Write> Live<Out, Err> {
             self.out.flush()?;
         }
         if !self.mode.quiet || outcome.outcome != Outcome::Succeeded {
-            self.err.write_all(summary::talk(outcome, &self.program).as_bytes())?;
+            self.err.write_all(summary::talk(outcome, self.watch_with()).as_bytes())?;
         }
         self.err.flush()
+    }
+
+    /// What to type for watching the build again; a build on this machine cannot be.
+    fn watch_with(&self) -> Option<&str> {
+        (!self.is_here()).then_some(self.program.as_str())
     }
 
     /// A line on standard output that `-q` hides.
@@ -262,9 +276,10 @@ impl<Out: Write, Err: Write> Live<Out, Err> {
     }
 
     fn redraw(&mut self) {
+        let nothing_yet = if self.is_here() { "beginning" } else { "waiting for the hub" };
         if let Some(bars) = &mut self.bars {
             let open = self.tasks.values().find(|task| !task.state.is_final());
-            let standing = open.map_or_else(|| "waiting for the hub".to_owned(), Task::standing);
+            let standing = open.map_or_else(|| nothing_yet.to_owned(), Task::standing);
             bars.draw(&self.progress, &standing, self.started.elapsed());
         }
     }

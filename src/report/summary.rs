@@ -39,12 +39,14 @@ pub fn result_block(outcome: &BuildOutcome) -> String {
     block
 }
 
-/// What is told besides the result: how long it took, why it failed, and what to do next. `program` is what to type.
-pub fn talk(outcome: &BuildOutcome, program: &str) -> String {
+/// What is told besides the result: how long it took, why it failed, and what to do next. `program` is what to type for watching
+/// the build again, where that can be done.
+pub fn talk(outcome: &BuildOutcome, program: Option<&str>) -> String {
     let id = &outcome.id;
     let mut talk = String::new();
     match outcome.outcome {
         Outcome::Detached => {
+            let program = program.unwrap_or_default();
             let _ = write!(
                 talk,
                 "\nThe build goes on. Watch it again with `{program} watch {id}`, cancel it with `{program} cancel {id}`.\n"
@@ -64,7 +66,7 @@ pub fn talk(outcome: &BuildOutcome, program: &str) -> String {
     talk
 }
 
-fn failure(outcome: &BuildOutcome, program: &str, talk: &mut String) {
+fn failure(outcome: &BuildOutcome, program: Option<&str>, talk: &mut String) {
     let Some(failure) = &outcome.failure else { return };
     if outcome.outcome == Outcome::Failed {
         let _ = writeln!(talk, "\nReason: {}", sanitize::text(&failure.reason));
@@ -83,7 +85,9 @@ fn failure(outcome: &BuildOutcome, program: &str, talk: &mut String) {
     if let Some(url) = &log.url {
         let _ = writeln!(talk, "The whole log: {}", sanitize::line(url.as_bytes()));
     }
-    let _ = writeln!(talk, "Read it here with `{program} watch {} --log {name}`.", outcome.id);
+    if let Some(program) = program {
+        let _ = writeln!(talk, "Read it here with `{program} watch {} --log {name}`.", outcome.id);
+    }
 }
 
 /// An error as it is printed: what failed, the causes, and what to do next. `command` is the Python name of the
@@ -161,7 +165,7 @@ mod tests {
         };
         let outcome = BuildOutcome { failure: Some(failure), ..outcome(Outcome::Failed) };
         assert_eq!(
-            talk(&outcome, "fedpkg-container-build"),
+            talk(&outcome, Some("fedpkg-container-build")),
             "\nReason: Image build failed.\n\nThe last lines of x86_64.log:\n  Error: no\nThe whole log: https://k/x86_64.log\n\
              Read it here with `fedpkg-container-build watch 25 --log x86_64.log`.\nThe build took 4 min 20 s.\n"
         );

@@ -235,6 +235,54 @@ pub fn dry_run(mode: &OutputMode, run: &DryRun) -> io::Result<()> {
     say(&format_args!("Would call {} on {}:\n{pretty}\nNothing was submitted.", run.method, run.hub))
 }
 
+/// What a build on this machine would do.
+#[derive(Debug, Clone, Serialize)]
+pub struct LocalDryRun {
+    /// The version of this object's format.
+    pub version: u32,
+    /// The builder it is meant for.
+    pub builder: &'static str,
+    /// What would be built.
+    pub nvr: String,
+    /// Each base image as it is written, and what it would be pinned to.
+    pub parents: Vec<(String, String)>,
+    /// The Dockerfile that would be built.
+    pub dockerfile: String,
+    /// The same, as a diff to the author's.
+    pub diff: String,
+    /// Whether the image would be pushed.
+    pub push: bool,
+    /// The names that it would have in the registry.
+    pub tags: Vec<String>,
+    /// Files that would be fetched.
+    pub artifacts: Vec<String>,
+    /// What would not be done here, and why.
+    pub omitted: Vec<(String, String)>,
+}
+
+/// What a build on this machine would do.
+///
+/// # Errors
+/// When nobody reads it.
+pub fn local_dry_run(mode: &OutputMode, run: &LocalDryRun) -> io::Result<()> {
+    if mode.format == Format::Json {
+        return json(run);
+    }
+    let mut text = format!("Would build {} on this machine.\n", run.nvr);
+    let mut list = |head: &str, items: &mut dyn Iterator<Item = String>| {
+        let items: Vec<String> = items.map(|item| format!("  {item}\n")).collect();
+        if !items.is_empty() {
+            text.push_str(&format!("{head}:\n{}", items.concat()));
+        }
+    };
+    list("Base images", &mut run.parents.iter().map(|(written, pinned)| format!("{written} -> {pinned}")));
+    list("Files to fetch", &mut run.artifacts.iter().cloned());
+    list(if run.push { "Would push" } else { "Would not push; the names would be" }, &mut run.tags.iter().cloned());
+    list("Would not be done here", &mut run.omitted.iter().map(|(what, why)| format!("{what}: {why}")));
+    text.push_str(&format!("The Dockerfile that would be built:\n{}Nothing was built.\n", run.diff));
+    write_out(&if mode.sanitize_stdout { sanitize::text(&text) } else { text })
+}
+
 fn write_out(text: &str) -> io::Result<()> {
     let mut out = io::stdout().lock();
     out.write_all(text.as_bytes())?;

@@ -161,6 +161,24 @@ impl RpkgConfig {
         Ok(self.ini.get(&format!("{}.greenwave", self.tool), "url")?)
     }
 
+    /// The address of the lookaside cache, which has the files of `sources`.
+    ///
+    /// # Errors
+    ///
+    /// When the value cannot be interpolated.
+    pub fn lookaside(&self) -> Result<Option<Sourced<String>>, ConfigError> {
+        Ok(self.ini.get(&self.tool, "lookaside")?.filter(|value| !value.value.is_empty()))
+    }
+
+    /// Whether repositories have their namespace in the lookaside cache; false when not set.
+    ///
+    /// # Errors
+    ///
+    /// When the value is not a boolean.
+    pub fn lookaside_namespaced(&self) -> Result<bool, ConfigError> {
+        flag(&self.ini, &self.tool, "lookaside_namespaced")
+    }
+
     /// The URL that a builder fetches a repository from (pyrpkg's `_get_namespace_anongiturl`). `repo` is
     /// `namespace/name`, or the name alone: where dist-git has namespaces, that is a repository in `rpms`.
     ///
