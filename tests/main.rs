@@ -20,5 +20,6 @@ mod generated;
 mod hub;
 mod kerberos;
 mod koji_build;
+mod local;
 mod parity;
 mod report;

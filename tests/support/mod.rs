@@ -1,9 +1,12 @@
 //! What the tests stand on: sandboxes, servers in the test process, and the Python peers.
 #![allow(dead_code, reason = "shared by the test binary and the test hub program, which use different parts")]
 
+pub mod images;
 pub mod kerberos;
 pub mod koji_hub;
+pub mod local_world;
 pub mod lookaside;
 pub mod peers;
+pub mod registry;
 pub mod sandbox;
 pub mod world;

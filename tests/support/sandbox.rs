@@ -41,6 +41,7 @@ impl Sandbox {
         let folder = tempfile::Builder::new().prefix("fcb-").tempdir().expect("a temporary folder");
         let root = folder.path().canonicalize().expect("the folder's real path");
         fs::create_dir(root.join("home")).expect("a home");
+        fs::create_dir(root.join("run")).expect("a folder for the session");
         Sandbox { _folder: folder, root, variables: Vec::new() }
     }
 
@@ -168,6 +169,7 @@ impl Sandbox {
             .env_clear()
             .env("PATH", std::env::var_os("PATH").unwrap_or_default())
             .env("HOME", self.home())
+            .env("XDG_RUNTIME_DIR", self.root.join("run"))
             .env("LC_ALL", "C.UTF-8")
             .env("TZ", "UTC")
             .env("COLUMNS", "100")

@@ -78,7 +78,17 @@ pub struct Running<'a> {
     sandbox: &'a Sandbox,
 }
 
-impl Running<'_> {
+impl<'a> Running<'a> {
+    /// A child whose streams are pipes.
+    pub fn new(child: Child, sandbox: &'a Sandbox) -> Running<'a> {
+        Running { child, sandbox }
+    }
+
+    /// Its process id.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Sends a signal by its name (`INT`).
     pub fn signal(&self, name: &str) {
         let status = Command::new("kill").arg(format!("-{name}")).arg(self.child.id().to_string()).status();

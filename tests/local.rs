@@ -1,0 +1,3 @@
+//! Builds on this machine: the real program, with real buildah, skopeo and a real registry.
+
+mod images;

@@ -1,0 +1,139 @@
+//! A sandbox with a clone, a registry with a base image in it, and configuration that leads from one to the other: what tests of
+//! builds on this machine begin with.
+
+use std::os::unix::process::CommandExt as _;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+
+use super::images::BaseImage;
+use super::registry::{Registry, RegistryOptions, image_tools};
+use super::sandbox::{Finished, Repository, Sandbox};
+use super::world::Running;
+
+/// A Dockerfile that builds.
+pub const DOCKERFILE: &str = "\
+# A demo.
+FROM fedora:42
+LABEL com.redhat.component=demo-container \\
+      name=demo/app version=1.0 release=3
+RUN echo hello > /hello
+CMD [\"/bin/cat\", \"/hello\"]
+";
+
+/// A sandbox and a registry.
+pub struct LocalWorld {
+    /// Folders, git, the program.
+    pub sandbox: Sandbox,
+    /// The registry that the program's configuration names.
+    pub registry: Registry,
+    /// The digest of `fedora:42` in it.
+    pub base: String,
+}
+
+impl LocalWorld {
+    /// A world with a registry of plain http; `None` when this machine lacks something, which is told.
+    pub fn new() -> Option<LocalWorld> {
+        LocalWorld::with(RegistryOptions::default(), "")
+    }
+
+    /// The same with another registry, and more lines for the section of local builds.
+    pub fn with(options: RegistryOptions, section: &str) -> Option<LocalWorld> {
+        if !image_tools() {
+            return None;
+        }
+        let registry = Registry::with(options);
+        let base = BaseImage::default().push(&registry, "fedora:42");
+        let sandbox = Sandbox::new();
+        let world = LocalWorld { sandbox, registry, base };
+        world.configure(section);
+        Some(world)
+    }
+
+    /// Writes the configuration anew, with more lines for the section of local builds.
+    pub fn configure(&self, section: &str) {
+        let address = self.registry.address();
+        let insecure =
+            if section.contains("insecure_registries") { "" } else { &format!("insecure_registries = {address}\n") };
+        self.sandbox.write_config(
+            "fedpkg",
+            &format!("[fedpkg.local-build]\nsource_registry = {address}\nregistry = {address}\n{insecure}{section}"),
+        );
+        // No hub: what is asked of one has tests of its own.
+        let config = self.sandbox.root().join("etc/fedpkg.conf");
+        let text = std::fs::read_to_string(&config).unwrap().replace("kojiprofile = koji\n", "");
+        std::fs::write(config, text).unwrap();
+    }
+
+    /// A clone of `container/foo` with this Dockerfile, committed and not pushed.
+    pub fn clone(&self, dockerfile: &str) -> Repository<'_> {
+        let clone = self.sandbox.container();
+        clone.write("Dockerfile", dockerfile);
+        clone.commit("Build this");
+        clone
+    }
+
+    /// Our program in the clone's folder.
+    pub fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = self.sandbox.command(&self.sandbox.root().join("foo"));
+        command.arg("-C").arg(self.sandbox.root().join("etc/fedpkg.conf"));
+        command.args(["--user-config", "/dev/null", "container-build", "--build-with", "local"]).args(arguments);
+        command
+    }
+
+    /// Builds, to the end.
+    pub fn build(&self, arguments: &[&str]) -> Finished {
+        self.sandbox.finish(self.command(arguments))
+    }
+
+    /// Begins to build, in a process group of its own.
+    pub fn start(&self, arguments: &[&str]) -> Running<'_> {
+        let mut command = self.command(arguments);
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0);
+        Running::new(command.spawn().expect("the program starts"), &self.sandbox)
+    }
+
+    /// The folder of everything that can be made again.
+    pub fn cache(&self) -> PathBuf {
+        self.sandbox.home().join(".cache/fedpkg-container-build")
+    }
+
+    /// The only folder of results, or the newest.
+    pub fn results(&self) -> PathBuf {
+        let folder = self.sandbox.home().join(".local/state/fedpkg-container-build/builds");
+        let mut builds: Vec<PathBuf> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+        builds.sort();
+        builds.pop().expect("a build")
+    }
+
+    /// buildah on the storage of the builds.
+    pub fn buildah(&self, arguments: &[&str]) -> String {
+        let runroot = std::fs::read_dir(self.sandbox.root().join("run/fedpkg-container-build"))
+            .unwrap()
+            .next()
+            .unwrap()
+            .unwrap()
+            .path();
+        let output = Command::new("buildah")
+            .arg("--root")
+            .arg(self.cache().join("storage"))
+            .arg("--runroot")
+            .arg(runroot)
+            .args(["--storage-driver", "overlay", "--storage-opt", "overlay.skip_mount_home=true"])
+            .args(arguments)
+            .output()
+            .expect("buildah");
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    }
+
+    /// Working containers that are in the storage.
+    pub fn containers(&self) -> usize {
+        self.buildah(&["containers", "--quiet"]).lines().count()
+    }
+
+    /// Mounts below the sandbox.
+    pub fn mounts(&self) -> usize {
+        let mounts = std::fs::read_to_string("/proc/self/mounts").unwrap();
+        mounts.lines().filter(|line| line.contains(&*self.sandbox.root().to_string_lossy())).count()
+    }
+}
