@@ -814,16 +814,15 @@ impl Run<'_> {
             if let Some(limit) = self.order.config.image_size_limit.filter(|limit| size > *limit) {
                 return Err(LocalError::TooLarge { size, limit });
             }
-            self.forget_earlier(ready, build).await;
+            self.forget_earlier(build).await;
             images.push(image);
         }
         Ok(images)
     }
 
-    /// Removes the image of the last build of the same thing, whose place is taken.
-    async fn forget_earlier(&self, ready: &Ready, build: &ArchBuild) {
-        let what = format!("{}/{}", ready.repository, build.arch);
-        if let Some(earlier) = self.store.replace_image(&what, &build.name) {
+    /// Removes the images of earlier builds of the same thing, whose place is taken.
+    async fn forget_earlier(&self, build: &ArchBuild) {
+        for earlier in self.store.take_earlier_images(&build.what, self.work).unwrap_or_default() {
             let removed =
                 output(build.engine.buildah().args(["rmi", &earlier]), "removing the last build's image").await;
             if let Err(error) = removed {

@@ -117,7 +117,8 @@ fn on_terminal(world: &LocalWorld, arguments: &[&str]) -> Finished {
 fn the_value_of_a_secret_build_argument_is_told_to_nobody() {
     let Some(world) = LocalWorld::new() else { return };
     let secret = "tok-5Vd2xPqL";
-    let dockerfile = running("sleep 1.73573 && test \"$API_TOKEN\" = tok-5Vd2xPqL").replace(secret, "$(cat /etc/expected)");
+    let dockerfile =
+        running("sleep 1.73573 && test \"$API_TOKEN\" = tok-5Vd2xPqL").replace(secret, "$(cat /etc/expected)");
     let base = crate::support::images::BaseImage::default().file("/etc/expected", secret.as_bytes());
     base.push(&world.registry, "fedora:42");
     let _clone = world.clone(&dockerfile.replace("RUN", "ARG API_TOKEN\nRUN"));
@@ -206,7 +207,10 @@ fn with_a_source_date_the_same_commit_gives_the_same_image() {
     };
     let first = image();
     // Other times in the checkout, as a fresh clone has them.
-    let status = Command::new("find").arg(&clone.path).args(["-name", ".git", "-prune", "-o", "-exec", "touch", "{}", "+"]).status();
+    let status = Command::new("find")
+        .arg(&clone.path)
+        .args(["-name", ".git", "-prune", "-o", "-exec", "touch", "{}", "+"])
+        .status();
     assert!(status.unwrap().success());
     assert_eq!(first, image());
     let tags = world.registry.tags("demo/app");

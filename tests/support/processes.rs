@@ -65,9 +65,8 @@ pub fn of_folder(folder: &Path) -> Vec<Process> {
     let ids = entries.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
     ids.filter(|id| *id != std::process::id())
         .filter(|id| {
-            let is_below = |link: &str| {
-                fs::read_link(format!("/proc/{id}/{link}")).is_ok_and(|path| path.starts_with(folder))
-            };
+            let is_below =
+                |link: &str| fs::read_link(format!("/proc/{id}/{link}")).is_ok_and(|path| path.starts_with(folder));
             is_below("root") || is_below("cwd") || arguments(*id).contains(&*text)
         })
         .map(|id| Process { id, arguments: arguments(id) })
