@@ -244,7 +244,7 @@ mod tests {
         let base = [package("b", None)];
         let keys = keys(&["73e0bbd8"]);
         let found = classify(&packages, &base, &keys);
-        assert_eq!(found.packages[1].inherited, true);
+        assert!(found.packages[1].inherited);
         let verdict = found.verdict(&Policy { keys: keys.clone(), ..Policy::default() });
         assert_eq!(verdict.result.unwrap_err().to_string(), "unsigned content: 1 packages: c-1-1.noarch");
         assert_eq!(verdict.warnings.len(), 1);
