@@ -61,8 +61,13 @@ impl Isolation {
 
 /// Whether a program is in one of the folders of `PATH`.
 pub fn is_in_path(program: &str) -> bool {
+    in_path(Path::new(program)).is_some()
+}
+
+/// Where in the folders of `PATH` a program is.
+pub fn in_path(program: &Path) -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
-    std::env::split_paths(&path).any(|folder| folder.join(program).is_file())
+    std::env::split_paths(&path).map(|folder| folder.join(program)).find(|path| path.is_file())
 }
 
 /// What buildah is asked to build.
@@ -240,7 +245,7 @@ struct Layer {
 /// When it has nothing, or buildah's answer is not understood.
 pub async fn image(engine: &Engine, name: &str) -> Result<BuiltImage, EngineError> {
     let what = format!("reading {name}");
-    let answer = output(engine.buildah().args(["inspect", "--type", "image", name]), &what).await?;
+    let answer = output(engine.quick_buildah().args(["inspect", "--type", "image", name]), &what).await?;
     let unexpected = |error: serde_json::Error| EngineError::Unexpected {
         what: what.clone(),
         program: "buildah".to_owned(),

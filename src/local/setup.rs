@@ -6,7 +6,7 @@ use std::path::Path;
 use super::engine::{Engine, EngineError, output};
 use super::order::LocalOrder;
 use super::registries::{self, RegistryError};
-use super::store::{Store, StoreError};
+use super::store::{Store, StoreError, write_private};
 
 /// The oldest buildah that this was tried with.
 const OLDEST: Version = Version { major: 1, minor: 28 };
@@ -125,9 +125,7 @@ impl Machine {
         if config.storage_driver.is_none() && store.driver().is_none() {
             choose_driver(&mut engine, store).await?;
         }
-        let answer = output(engine.buildah().arg("--version"), "asking buildah for its version").await?;
-        let text = String::from_utf8_lossy(&answer).into_owned();
-        let version_text = text.split_whitespace().nth(2).unwrap_or_default().to_owned();
+        let version_text = version_text(&engine, store).await?;
         let version = version(&version_text).unwrap_or(OLDEST);
         if version < OLDEST {
             return Err(SetupError::TooOld { found: version });
@@ -148,6 +146,33 @@ impl Machine {
         }
         engine
     }
+}
+
+/// buildah's version in its own words; it is asked once for each buildah.
+async fn version_text(engine: &Engine, store: &Store) -> Result<String, SetupError> {
+    let path = store.places().cache.join("buildah-version");
+    let identity = identity(&engine.buildah);
+    let known = fs::read_to_string(&path).unwrap_or_default();
+    if let Some((of, version)) = known.split_once('\n')
+        && Some(of) == identity.as_deref()
+    {
+        return Ok(version.to_owned());
+    }
+    let answer = output(engine.quick_buildah().arg("--version"), "asking buildah for its version").await?;
+    let text = String::from_utf8_lossy(&answer).split_whitespace().nth(2).unwrap_or_default().to_owned();
+    if let Some(identity) = identity {
+        // Not being able to keep it costs a question next time.
+        let _ = write_private(&path, format!("{identity}\n{text}").as_bytes());
+    }
+    Ok(text)
+}
+
+/// What tells one program from another: where it is, how long it is, and from when.
+fn identity(program: &Path) -> Option<String> {
+    let path = if program.components().count() > 1 { program.to_owned() } else { super::build::in_path(program)? };
+    let metadata = fs::metadata(&path).ok()?;
+    let changed = metadata.modified().ok()?.duration_since(std::time::UNIX_EPOCH).ok()?;
+    Some(format!("{} {} {}", path.display(), metadata.len(), changed.as_nanos()))
 }
 
 fn check_present(program: &Path) -> Result<(), EngineError> {

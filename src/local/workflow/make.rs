@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use crate::event::{FailureLog, Warning};
+use crate::local::base_image::Parent;
 use crate::local::build::{self, BuildLog, BuiltImage, Layers, Order};
 use crate::local::contents::{self, Contents};
 use crate::local::dockerfile::StoredNames;
@@ -128,7 +129,6 @@ impl Run<'_> {
             if let Some(limit) = self.order.config.image_size_limit.filter(|limit| size > *limit) {
                 return Err(LocalError::TooLarge { size, limit });
             }
-            self.forget_earlier(ready, build).await;
             images.push(image);
         }
         Ok(images)
@@ -139,7 +139,7 @@ impl Run<'_> {
         let what = format!("{}/{}", ready.repository, build.arch);
         if let Some(earlier) = self.store.replace_image(&what, &build.name) {
             let removed =
-                output(build.engine.buildah().args(["rmi", &earlier]), "removing the last build's image").await;
+                output(build.engine.quick_buildah().args(["rmi", &earlier]), "removing the last build's image").await;
             if let Err(error) = removed {
                 tracing::debug!(%error, earlier, "an old image stays");
             }
@@ -161,7 +161,14 @@ impl Run<'_> {
                 Some(base) => Some(self.base_contents(&build.engine, base, &build.arch).await?),
                 None => None,
             };
-            let contents = contents::of(&build.engine, &image.name, self.work.path()).await?;
+            let looking = async {
+                match &base {
+                    Some(base) if keeps_files(ready, &build.arch) => Ok(base.clone()),
+                    _ => contents::of(&build.engine, &image.name, self.work.path()).await,
+                }
+            };
+            let (contents, ()) = tokio::join!(looking, self.forget_earlier(ready, &build));
+            let contents = contents?;
             let inspection = self.classify(&contents, base.as_ref());
             self.tell(&build.arch, &contents, &inspection, step).await;
             let judged = inspection.verdict(&self.policy());
@@ -242,6 +249,33 @@ impl Run<'_> {
         }
         Ok(())
     }
+}
+
+/// Instructions that change nothing in the file system of an image, or nothing but a folder.
+const METADATA: [&str; 13] = [
+    "ARG",
+    "CMD",
+    "ENTRYPOINT",
+    "ENV",
+    "EXPOSE",
+    "HEALTHCHECK",
+    "LABEL",
+    "MAINTAINER",
+    "ONBUILD",
+    "SHELL",
+    "STOPSIGNAL",
+    "USER",
+    "WORKDIR",
+];
+
+/// Whether an image has the files of its base, and besides only those that this build stores in it.
+fn keeps_files(ready: &Ready, arch: &str) -> bool {
+    let (Some(stage), Some(Parent::Image(_))) = (ready.prepared.file.stages.last(), ready.bases.parents.last()) else {
+        return false;
+    };
+    let triggers = variant(ready.bases.last(), arch).and_then(|base| base.config.config.on_build.as_ref());
+    let changes = |keyword: &str| !METADATA.contains(&keyword);
+    triggers.is_none_or(Vec::is_empty) && !stage.instructions.iter().any(|instruction| changes(&instruction.keyword))
 }
 
 fn failure_log(log: &BuildLog) -> FailureLog {
