@@ -16,6 +16,7 @@ use super::engine::{Engine, EngineError, output, stream};
 use super::image_config::ImageConfig;
 use super::journal::{Journal, StepName};
 use super::platform;
+use super::store::create_private;
 use crate::builder::Interrupt;
 use crate::event::{BuildEvent, LogId};
 
@@ -116,7 +117,7 @@ impl BuildLog {
     pub async fn open(journal: &Journal, arch: &str, folder: &Path) -> std::io::Result<BuildLog> {
         let name = format!("{arch}-build.log");
         let path = folder.join(&name);
-        let file = File::create(&path)?;
+        let file = create_private(&path)?;
         let log = Arc::new(LogId { task: StepName::Build.id(), volume: None, name: name.as_str().into() });
         let opened = BuildEvent::LogOpened { log: Arc::clone(&log), arch: Some(arch.into()) };
         journal.events().send(opened).await;

@@ -279,6 +279,14 @@ fn lock_file(path: &Path) -> Result<File, StoreError> {
     OpenOptions::new().create(true).append(true).mode(0o600).open(path).map_err(|source| io_error("open", path, source))
 }
 
+/// Makes a new file that only we may read, for what is written bit by bit.
+///
+/// # Errors
+/// When it is there, or cannot be made.
+pub fn create_private(path: &Path) -> io::Result<File> {
+    OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)
+}
+
 /// Writes a file that only we may read, whole or not at all.
 ///
 /// # Errors

@@ -6,7 +6,6 @@ mod gather;
 mod make;
 mod write;
 
-use std::fs::File;
 use std::path::PathBuf;
 
 use super::artifacts::Download;
@@ -22,7 +21,7 @@ use super::order::{Hub, LocalOrder};
 use super::prepare::{self, Prepared};
 use super::push::Pushed;
 use super::setup::Machine;
-use super::store::{Store, Work, write_private};
+use super::store::{Store, Work, create_private, write_private};
 use super::yum_repos::{self, RepoFile};
 use crate::builder::Interrupt;
 use crate::error::ErrorKind;
@@ -170,7 +169,7 @@ pub async fn run(
     let left_over = store.tidy(&engines).await?;
     let prepared = prepare::prepare(order, machine.version, &work.path().join("context"))?;
     let results = store.results(&identity.id)?;
-    let log = File::create(results.join("workflow.log"))
+    let log = create_private(&results.join("workflow.log"))
         .map_err(|source| LocalError::Result { what: "the log of the build", source })?;
     let id = TaskId::from(identity.id.as_str());
     let journal = Journal::new(events.clone(), id.clone(), log);
@@ -214,7 +213,7 @@ pub async fn preview(
     let work = store.work(&identity.id)?;
     let machine = Machine::probe(order, &store, work.path()).await?;
     let prepared = prepare::prepare(order, machine.version, &work.path().join("context"))?;
-    let log = File::create(work.path().join("workflow.log"))
+    let log = create_private(&work.path().join("workflow.log"))
         .map_err(|source| LocalError::Result { what: "the log of the build", source })?;
     let journal = Journal::new(events, TaskId::from(identity.id.as_str()), log);
     let isolation = Isolation::choose(order.config.isolation.as_deref());
