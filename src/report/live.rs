@@ -108,6 +108,7 @@ impl<Out: Write, Err: Write> Live<Out, Err> {
             BuildEvent::Submitted { builder: BuilderKind::Local, .. } => {
                 self.builder = Some(BuilderKind::Local);
                 self.logs.by_name_only();
+                self.progress.are_steps = true;
             }
             BuildEvent::Submitted { id, url, .. } => {
                 let url = url.as_deref().unwrap_or("(no page)");
@@ -190,8 +191,10 @@ impl<Out: Write, Err: Write> Live<Out, Err> {
     }
 
     fn count_tasks(&mut self) {
-        let ended = self.tasks.values().filter(|task| task.state.is_final()).count();
-        self.progress.tasks = (ended, self.tasks.len());
+        // On this machine the build itself is no step of its own.
+        let steps = || self.tasks.values().filter(|task| task.depth > 0 || !self.is_here());
+        let ended = steps().filter(|task| task.state.is_final()).count();
+        self.progress.tasks = (ended, steps().count());
         self.redraw();
     }
 

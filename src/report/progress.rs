@@ -176,6 +176,8 @@ pub struct BuildProgress {
     logs: BTreeMap<Arc<LogId>, Row>,
     /// How many tasks have ended, of all that were seen.
     pub tasks: (usize, usize),
+    /// What the tasks are to the user: steps of a build on this machine.
+    pub are_steps: bool,
 }
 
 #[derive(Debug, Default)]

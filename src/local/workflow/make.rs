@@ -46,7 +46,8 @@ impl Run<'_> {
         let mut failure = None;
         for (log, result) in all {
             if let (Err(error), None) = (result, &failure) {
-                *failed_log = log.as_ref().map(failure_log);
+                // Who stopped it knows why.
+                *failed_log = log.as_ref().filter(|_| !error.is_interruption()).map(failure_log);
                 failure = Some(error);
             }
             logs.extend(log.map(|log| log.path().to_owned()));
