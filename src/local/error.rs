@@ -151,8 +151,12 @@ impl LocalError {
             LocalError::Label(LabelError::Missing { .. }) => {
                 "set them in the last stage: LABEL com.redhat.component=NAME name=NAME version=VERSION".to_owned()
             }
-            LocalError::Policy(_) => {
+            LocalError::Policy(PolicyError::Unsigned(_)) => {
                 "build from repositories with signed packages, or with --scratch, which only warns".to_owned()
+            }
+            LocalError::Policy(PolicyError::DatabaseLost { .. }) => {
+                "leave the database where it is, so that all can tell what is in the image; --scratch only warns"
+                    .to_owned()
             }
             LocalError::TooLarge { .. } => format!("make it smaller, or raise image_size_limit in [{section}]"),
             LocalError::Store(StoreError::NotOurs { .. }) => {

@@ -93,7 +93,7 @@ fn new_packages_must_be_signed_by_the_keys_that_count() {
             continue;
         }
         assert_eq!(run.status, Some(1), "{case}");
-        let error = run.stderr.lines().find(|line| line.contains("unsigned")).expect(&case);
+        let error = run.stderr.lines().find(|line| line.starts_with("Reason: unsigned content")).expect(&case);
         for package in packages.iter().chain(&["foo"]) {
             let named = refused.iter().any(|refused| refused.starts_with(package));
             assert_eq!(error.contains(&format!("{package}-")), named, "{case}");
@@ -129,9 +129,7 @@ fn packages_of_the_base_are_told_and_never_refused() {
     let run = world.build(&["--signed-by", &rpms.key]);
     assert!(run.succeeded(), "{run}");
     let warnings = run.stdout.split_once("user_warnings:\n").expect("warnings").1;
-    assert!(warnings.contains("of the base image") && warnings.contains(BAZ), "{run}");
-    // A package of the same name that was built anew is another one.
-    put(&clone, &rpms.archive(&["foo", "bar", "baz"]));
+    assert!(warnings.contains("1 package of the base image is unsigned") && warnings.contains(BAZ), "{run}");
     let packages = results(&world, "packages-x86_64.json");
     let inherited: Vec<bool> =
         packages.as_array().unwrap().iter().map(|package| package["inherited"].as_bool().unwrap()).collect();
@@ -178,7 +176,7 @@ fn packages_that_a_run_installs_are_found() {
     image.push(&world.registry, "fedora:42");
     let clone = world.clone(&format!(
         "FROM fedora:42\n{LABELS}COPY bar.rpm baz.rpm /tmp/\n\
-         RUN rpm -i --nodeps --nosignature /tmp/bar.rpm /tmp/baz.rpm && rm /tmp/*.rpm\n"
+         RUN /usr/bin/rpm --dbpath /var/lib/rpm -i --nodeps --nosignature /tmp/bar.rpm /tmp/baz.rpm && rm /tmp/*.rpm\n"
     ));
     for name in ["bar", "baz"] {
         fs::copy(rpms.path(name), clone.path.join(format!("{name}.rpm"))).unwrap();
@@ -273,7 +271,7 @@ fn an_image_without_packages_is_fine_where_its_base_has_none() {
 
 #[test]
 fn a_database_that_cannot_be_read_is_a_clear_error() {
-    let Some((world, _rpms)) = world(&[]) else { return };
+    let Some((world, _rpms)) = world(&["foo"]) else { return };
     world.clone(&format!(
         "FROM fedora:42\n{LABELS}RUN mkdir -p /var/lib/rpm && cd /var/lib/rpm && rm -f rpmdb.sqlite* && \
          seq 1 9999 > rpmdb.sqlite\n"
@@ -337,16 +335,10 @@ fn the_bill_of_materials_is_what_cyclonedx_allows() {
 #[test]
 fn the_content_manifest_in_the_image_counts_the_layers_of_the_base() {
     let Some((world, rpms)) = world(&["foo"]) else { return };
-    // A base with two layers: the first image is the base of the second.
     let clone = world.clone(ADD);
     put(&clone, &rpms.archive(&["foo", "bar"]));
     assert!(world.build(&["--push"]).succeeded());
     clone.write("content_sets.yml", "x86_64:\n- fedora-42\naarch64:\n- other\n");
-    clone.write(
-        "Dockerfile",
-        "FROM demo/app:1.0-3\nLABEL com.redhat.component=other-container name=demo/other version=2 release=1\n",
-    );
-    clone.commit("An image on top of the image");
     for (text, layers) in [("FROM demo/app:1.0-3\n", 2), ("FROM scratch\nADD rpms.tar.gz /\n", 0)] {
         let labels = "LABEL com.redhat.component=other-container name=demo/other version=2 release=1\n";
         clone.write("Dockerfile", &format!("{text}{labels}"));

@@ -164,8 +164,11 @@ impl Keyring {
 
     fn sign(&self, package: &Path, key: &str, more: Option<&str>) {
         let gpg = peers::program("gpg").expect("gpg");
-        let macros =
-            [format!("__gpg {}", gpg.display()), format!("_gpg_name {key}"), format!("_gpg_path {}", self.home.display())];
+        let macros = [
+            format!("__gpg {}", gpg.display()),
+            format!("_gpg_name {key}"),
+            format!("_gpg_path {}", self.home.display()),
+        ];
         let mut rpmsign = Command::new("rpmsign");
         rpmsign.arg("--addsign").args(more).args(macros.iter().flat_map(|line| ["--define", line]));
         succeed(rpmsign.arg(package));
