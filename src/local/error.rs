@@ -83,7 +83,8 @@ pub enum LocalError {
 impl LocalError {
     /// Whether the user stopped it.
     pub fn is_interruption(&self) -> bool {
-        matches!(self, LocalError::Interrupted) || matches!(self.engine(), Some(EngineError::Interrupted { .. }))
+        matches!(self, LocalError::Interrupted | LocalError::Import(ImportError::Interrupted))
+            || matches!(self.engine(), Some(EngineError::Interrupted { .. }))
     }
 
     /// The engine's error below this one.
@@ -165,6 +166,7 @@ impl LocalError {
             LocalError::YumRepo(YumRepoError::NotAllowed { .. }) => {
                 format!("scratch builds may use any; else add the host to yum_repo_allowed_domains in [{section}]")
             }
+            LocalError::Import(error) => return error.hint(section),
             LocalError::Export(ExportError::Exists { .. }) => "move it away, or choose another name".to_owned(),
             _ => return None,
         })

@@ -23,12 +23,12 @@ use super::push::{Pushed, Tags};
 use super::workflow::Finished;
 use crate::builder::Interrupt;
 use crate::config::local::KojiArchive;
-use crate::event::KojiBuild;
+use crate::event::{KojiBuild, TaskState};
 use crate::koji::api;
 use crate::koji::call::Call;
-use crate::koji::fault::FaultKind;
+use crate::koji::fault::{Fault, FaultKind};
 use crate::koji::import::{self, ImportedBuild, RefundState, Reservation};
-use crate::koji::session::SessionError;
+use crate::koji::session::{Session, SessionError};
 use crate::koji::upload::{self, UploadError};
 use crate::koji::xmlrpc::Value as KojiValue;
 use crate::request::nvr::Nvr;
@@ -66,16 +66,30 @@ pub enum ImportError {
     /// The user stopped it; the reservation was given back.
     #[error("the import was interrupted")]
     Interrupted,
-    /// The build is in Koji, and its tag is not.
-    #[error("{nvr} is imported, but tagging it with {tag} ended as task {task} in state {state}")]
-    Tag {
+    /// The build is in Koji, and the hub refuses the tag.
+    #[error("{nvr} is imported as build {id}, but cannot be tagged with {tag}")]
+    NotTagged {
         /// The build.
         nvr: String,
+        /// Its id.
+        id: i64,
+        /// The tag.
+        tag: String,
+        /// Why not.
+        source: import::ImportError,
+    },
+    /// The build is in Koji, and the task that tags it failed, or takes too long.
+    #[error("{nvr} is imported as build {id}, but tagging it with {tag} ended as task {task} in state {state}")]
+    Tagging {
+        /// The build.
+        nvr: String,
+        /// Its id.
+        id: i64,
         /// The tag.
         tag: String,
         /// The task.
         task: i64,
-        /// How the task ended.
+        /// The task's state.
         state: String,
     },
 }
@@ -83,11 +97,32 @@ pub enum ImportError {
 impl ImportError {
     /// Whether the hub said no to the user, not to the build.
     pub fn is_refusal(&self) -> bool {
-        let error = match self {
-            ImportError::Session(error) | ImportError::Import(import::ImportError::Session(error)) => error,
-            _ => return false,
-        };
-        matches!(error, SessionError::Fault { fault, .. } if fault.kind() == FaultKind::NotAllowed)
+        self.fault().is_some_and(|fault| fault.kind() == FaultKind::NotAllowed)
+    }
+
+    /// The hub's refusal of the import itself.
+    fn fault(&self) -> Option<&Fault> {
+        match self {
+            ImportError::Session(SessionError::Fault { fault, .. })
+            | ImportError::Import(import::ImportError::Session(SessionError::Fault { fault, .. })) => Some(fault),
+            _ => None,
+        }
+    }
+
+    /// What to do about it. `section` is that of the configuration.
+    pub fn hint(&self, section: &str) -> Option<String> {
+        Some(match self {
+            ImportError::NotTagged { nvr, tag, .. } | ImportError::Tagging { nvr, tag, .. } => {
+                format!("when the reason is gone: koji tag-build {tag} {nvr}")
+            }
+            ImportError::Import(import::ImportError::Unknown { nvr, .. }) => format!(
+                "ask the hub later: koji buildinfo {nvr}; should it stay in state BUILDING, koji cancel {nvr} frees its name"
+            ),
+            _ if self.fault().is_some_and(|fault| fault.text.contains("table content_generator")) => {
+                format!("name one that the hub knows as `content_generator` in [{section}]")
+            }
+            _ => return None,
+        })
     }
 }
 
@@ -126,59 +161,77 @@ struct Upload {
 impl Import<'_> {
     /// Imports. The metadata are kept among the results whatever becomes of it.
     ///
+    /// It can be stopped until the hub is asked to import what was uploaded: from then on the hub goes on without us, and a
+    /// reservation that is given back meanwhile would leave a build that is there and counts as cancelled.
+    ///
     /// # Errors
     /// When the hub refuses; then the NVR is free again.
     pub async fn run(&self, hub: &mut Hub, interrupt: &Interrupt, step: &mut Step) -> Result<KojiBuild, ImportError> {
-        let session = &mut hub.session;
-        let user = session.call(&Call::new("getLoggedInUser")).await?;
-        let owner = user.get("name").and_then(KojiValue::as_str).unwrap_or_default().to_owned();
+        let imported = self.import(hub, interrupt, step).await;
+        if imported.is_err() {
+            let image = self.pushed.repository.by_digest(&self.pushed.digest);
+            step.say(format_args!("the image stays in the registry as {image}")).await;
+        }
+        let build = imported?;
+        step.say(format_args!("imported as {} (build {})", build.nvr, build.id)).await;
+        self.tag(hub, &build, interrupt, step).await?;
+        let url = format!("{}/buildinfo?buildID={}", hub.weburl.trim_end_matches('/'), build.id);
+        Ok(KojiBuild { id: build.id.to_string(), nvr: Some(build.nvr), url })
+    }
+
+    async fn import(
+        &self,
+        hub: &mut Hub,
+        interrupt: &Interrupt,
+        step: &mut Step,
+    ) -> Result<ImportedBuild, ImportError> {
         let generator = self.order.config.content_generator.as_str();
-        let (uploads, mut metadata) = self.metadata(hub, &owner).await?;
+        let (uploads, mut metadata) = stoppable(interrupt, self.metadata(hub)).await?;
         self.keep(&metadata)?;
-        let session = &mut hub.session;
-        let reservation = import::reserve(session, generator, self.nvr).await?;
+        let reservation = import::reserve(&mut hub.session, generator, self.nvr).await?;
         step.say(format_args!("reserved {} as build {} for {generator}", self.nvr, reservation.build_id)).await;
         metadata["build"]["build_id"] = json!(reservation.build_id);
-        let mut interrupt = interrupt.clone();
-        let sent = tokio::select! {
-            sent = self.send(hub, &reservation, &uploads, &metadata, step) => sent,
-            () = interrupt.raised() => Err(ImportError::Interrupted),
-        };
-        let build = match sent {
-            Ok(build) => build,
+        let folder = format!("cli-build/{}-{}", self.tags.unique, reservation.build_id);
+        let sent = stoppable(interrupt, self.send(hub, &folder, &uploads, &metadata, step)).await;
+        let imported = match sent {
+            Ok(()) => import::import(&mut hub.session, &folder, self.nvr, Some(&reservation)).await,
             Err(error) => {
                 self.refund(hub, &reservation, &error, step).await;
                 return Err(error);
             }
         };
-        let url = format!("{}/buildinfo?buildID={}", hub.weburl.trim_end_matches('/'), build.id);
-        step.say(format_args!("imported as {} (build {})", build.nvr, build.id)).await;
-        self.tag(hub, &build, step).await?;
-        Ok(KojiBuild { id: build.id.to_string(), nvr: Some(build.nvr), url })
+        match imported.map_err(ImportError::from) {
+            // The hub may be at it still.
+            Err(error @ ImportError::Import(import::ImportError::Unknown { .. })) => Err(error),
+            Err(error) => {
+                self.refund(hub, &reservation, &error, step).await;
+                Err(error)
+            }
+            imported => imported,
+        }
     }
 
     async fn send(
         &self,
         hub: &mut Hub,
-        reservation: &Reservation,
+        folder: &str,
         uploads: &[Upload],
         metadata: &Value,
         step: &mut Step,
-    ) -> Result<ImportedBuild, ImportError> {
+    ) -> Result<(), ImportError> {
         let path = self.work.join(METADATA);
         let text =
             serde_json::to_vec_pretty(metadata).map_err(|error| file_error(METADATA, io::Error::other(error)))?;
         fs::write(&path, text).map_err(|error| file_error(METADATA, error))?;
-        let folder = format!("cli-build/{}-{}", self.tags.unique, reservation.build_id);
         let all = uploads.iter().map(|upload| (upload.path.as_path(), upload.name.as_str()));
         for (path, name) in all.chain([(path.as_path(), METADATA)]) {
-            upload::upload(&mut hub.session, path, &folder, name).await?;
+            upload::upload(&mut hub.session, path, folder, name).await?;
             step.say(format_args!("uploaded {name}")).await;
         }
-        Ok(import::import(&mut hub.session, &folder, self.nvr, Some(reservation)).await?)
+        Ok(())
     }
 
-    /// An import that did not happen must not keep the NVR. One whose answer was lost may have happened.
+    /// An import that did not happen must not keep the NVR.
     async fn refund(&self, hub: &mut Hub, reservation: &Reservation, error: &ImportError, step: &mut Step) {
         let state = match error {
             ImportError::Interrupted => RefundState::Canceled,
@@ -194,30 +247,38 @@ impl Import<'_> {
     }
 
     /// Waits until the build has the target's destination tag.
-    async fn tag(&self, hub: &mut Hub, build: &ImportedBuild, step: &mut Step) -> Result<(), ImportError> {
+    async fn tag(
+        &self,
+        hub: &mut Hub,
+        build: &ImportedBuild,
+        interrupt: &Interrupt,
+        step: &mut Step,
+    ) -> Result<(), ImportError> {
         let session = &mut hub.session;
         let target = session.call(&Call::new("getBuildTarget").arg(self.order.request.target.as_str())).await?;
         let Some(tag) = target.get("dest_tag_name").and_then(KojiValue::as_str).map(str::to_owned) else {
             step.say(format_args!("not tagged: the hub knows no target {}", self.order.request.target)).await;
             return Ok(());
         };
-        let task = import::tag(session, &tag, build).await?;
-        let deadline = tokio::time::Instant::now() + TAG_PATIENCE;
-        loop {
-            let answer = session.call(&api::get_task_info(task, false)).await?;
-            let state = api::TaskInfo::from_value(&answer)?.map(|info| info.state);
-            match state {
-                Some(crate::event::TaskState::Closed) => {
-                    step.say(format_args!("tagged with {tag}")).await;
-                    return Ok(());
-                }
-                Some(state) if state.is_final() || tokio::time::Instant::now() > deadline => {
-                    let (nvr, state) = (build.nvr.clone(), format!("{state:?}"));
-                    return Err(ImportError::Tag { nvr, tag, task, state });
-                }
-                _ => tokio::time::sleep(TAG_POLL).await,
+        let (nvr, id) = (&build.nvr, build.id);
+        let task = import::tag(session, &tag, build).await.map_err(|source| ImportError::NotTagged {
+            nvr: nvr.clone(),
+            id,
+            tag: tag.clone(),
+            source,
+        })?;
+        match stoppable(interrupt, tagged(session, task)).await {
+            Ok(TaskState::Closed) => step.say(format_args!("tagged with {tag}")).await,
+            Ok(state) => {
+                let (nvr, state) = (nvr.clone(), format!("{state:?}"));
+                return Err(ImportError::Tagging { nvr, id, tag, task, state });
             }
+            Err(ImportError::Interrupted) => {
+                step.say(format_args!("not waited for the tag {tag}: the hub's task {task} goes on")).await;
+            }
+            Err(error) => return Err(error),
         }
+        Ok(())
     }
 
     /// What is kept here, without what only the hub may know.
@@ -227,7 +288,9 @@ impl Import<'_> {
         fs::write(self.results.join(METADATA), text).map_err(|error| file_error(METADATA, error))
     }
 
-    async fn metadata(&self, hub: &mut Hub, owner: &str) -> Result<(Vec<Upload>, Value), ImportError> {
+    async fn metadata(&self, hub: &mut Hub) -> Result<(Vec<Upload>, Value), ImportError> {
+        let user = hub.session.call(&Call::new("getLoggedInUser")).await?;
+        let owner = user.get("name").and_then(KojiValue::as_str).unwrap_or_default();
         let mut uploads = Vec::new();
         let mut outputs = Vec::new();
         let icm = self.knows_content_manifests(hub).await?;
@@ -421,6 +484,32 @@ impl Import<'_> {
             }
         }
         Ok(Upload { path, name })
+    }
+}
+
+/// Does `work` unless the user stops it.
+async fn stoppable<T>(
+    interrupt: &Interrupt,
+    work: impl Future<Output = Result<T, ImportError>>,
+) -> Result<T, ImportError> {
+    let mut interrupt = interrupt.clone();
+    tokio::select! {
+        result = work => result,
+        () = interrupt.raised() => Err(ImportError::Interrupted),
+    }
+}
+
+/// Waits for the end of a task, and gives the state that it ended in, or has when patience ends.
+async fn tagged(session: &mut Session, task: i64) -> Result<TaskState, ImportError> {
+    let deadline = tokio::time::Instant::now() + TAG_PATIENCE;
+    let call = api::get_task_info(task, false);
+    loop {
+        let state = api::TaskInfo::from_value(&session.call(&call).await?)?.map(|info| info.state);
+        match state {
+            Some(state) if state.is_final() || tokio::time::Instant::now() > deadline => return Ok(state),
+            None if tokio::time::Instant::now() > deadline => return Ok(TaskState::Open),
+            _ => tokio::time::sleep(TAG_POLL).await,
+        }
     }
 }
 
