@@ -8,5 +8,6 @@ pub mod local_world;
 pub mod lookaside;
 pub mod peers;
 pub mod registry;
+pub mod rpms;
 pub mod sandbox;
 pub mod world;

@@ -205,8 +205,8 @@ impl Run<'_> {
     }
 
     fn classify(&self, contents: &Contents, base: Option<&Contents>) -> Inspection {
-        let inherited = base.and_then(|base| base.packages.as_deref()).unwrap_or_default();
-        inspect::classify(contents.packages.as_deref().unwrap_or_default(), inherited, &self.keys())
+        let inherited = base.and_then(|base| base.packages.as_deref());
+        inspect::classify(contents.packages.as_deref(), inherited, &self.keys())
     }
 
     async fn tell(&self, arch: &str, contents: &Contents, inspection: &Inspection, step: &mut Step) {

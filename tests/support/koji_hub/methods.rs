@@ -6,7 +6,7 @@ use super::state::{Build, State, Tag, calls_within, count};
 use super::xmlrpc::{Call, HubFault, Value, record, texts};
 
 /// What `system.listMethods` tells.
-pub const METHODS: [&str; 38] = [
+pub const METHODS: [&str; 39] = [
     "_listapi",
     "system.listMethods",
     "CGImport",
@@ -36,6 +36,7 @@ pub const METHODS: [&str; 38] = [
     "getUser",
     "hello",
     "listArchives",
+    "listBTypes",
     "listTaskOutput",
     "listTasks",
     "login",
@@ -115,6 +116,7 @@ impl State {
             "cancelBuild" => self.cancel_build(caller, args),
             "getNextRelease" => self.next_release(args),
             "listArchives" => Ok(self.list_archives(args)),
+            "listBTypes" => Ok(self.types_of_builds()),
             "tagBuild" => self.tag_build(caller, args),
             _ => self.dispatch_tasks(caller, method, args),
         }
