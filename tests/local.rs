@@ -1,5 +1,6 @@
 //! Builds on this machine: the real program, with real buildah, skopeo and a real registry.
 
+mod everything;
 mod exports;
 mod images;
 mod imports;
