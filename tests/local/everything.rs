@@ -63,7 +63,7 @@ fn all_steps_in_one_build() {
     clone.write("fetch-artifacts-url.yaml", &list);
     clone.commit("Use what is fetched");
 
-    let archive = world.sandbox.root().join("image.tar.gz");
+    let archive = world.sandbox.root().join("image.tar");
     let export = format!("docker-archive:{}", archive.display());
     let repo = format!("{}/repos/extra.repo", server.url());
     let run = world.build(&[
