@@ -5,3 +5,4 @@ mod exports;
 mod images;
 mod imports;
 mod packages;
+mod target_repo;
