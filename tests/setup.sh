@@ -44,8 +44,9 @@ if ! command -v cargo > /dev/null; then
 fi
 
 peers=${PEERS_VENV:-target/peers}
-if ! "$peers/bin/python" -c 'import koji, pyrpkg, dockerfile_parse, yaml' 2> /dev/null; then
+if ! "$peers/bin/python" -c 'import koji, pyrpkg, dockerfile_parse, yaml, cyclonedx.validation.json' 2> /dev/null; then
   mkdir -p "$(dirname "$peers")"
   python3 -m venv "$peers"
-  "$peers/bin/pip" -q install koji==1.36.1 rpkg==1.70 dockerfile-parse==2.0.1 requests-gssapi pyyaml
+  "$peers/bin/pip" -q install koji==1.36.1 rpkg==1.70 dockerfile-parse==2.0.1 requests-gssapi pyyaml \
+    'cyclonedx-python-lib[json-validation]==11.12.0'
 fi
