@@ -15,7 +15,7 @@ fn a_build_sees_the_repository_of_its_target_and_does_not_keep_it() {
     let run = world.build(&["--scratch", "--target-repo"]);
     assert!(run.succeeded(), "{run}");
     assert!(run.stderr.contains("there is none for the tag f40-container-build"), "{run}");
-    world.hub().change(|state| drop(state.repos.insert("f40-container-build".to_owned(), 77)));
+    world.hub().change(|state| state.repos.insert("f40-container-build".to_owned(), 77));
     let run = world.build(&["--scratch", "--target-repo", "--push"]);
     assert!(run.succeeded(), "{run}");
     let folder = tempfile::tempdir().unwrap();
