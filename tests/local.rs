@@ -4,5 +4,6 @@ mod everything;
 mod exports;
 mod images;
 mod imports;
+mod kills;
 mod packages;
 mod target_repo;

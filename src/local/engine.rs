@@ -1,8 +1,8 @@
 //! buildah and skopeo as child processes: how they are called, listened to, stopped, and what their errors mean.
 //!
 //! A child is in a process group of its own, so that Ctrl-C reaches us and not it, and everything it started can be stopped at
-//! once. It is begun by this program's own [`guard`], so that it gets a SIGTERM when we die ourselves: buildah then removes its
-//! working containers. Passwords are never arguments: credentials are in files, values of build arguments in the environment.
+//! once. It is begun by this program's own [`guard`], so that it gets a SIGTERM when we die ourselves, and ends; what it leaves then, the
+//! next run removes ([`super::store`]). Passwords are never arguments: credentials are in files, values of build arguments in the environment.
 
 use std::ffi::OsStr;
 use std::io;
