@@ -1,9 +1,11 @@
 //! Builds on this machine: the real program, with real buildah, skopeo and a real registry.
 
+mod bases;
 mod everything;
 mod exports;
 mod images;
 mod imports;
 mod kills;
 mod packages;
+mod tags;
 mod target_repo;
