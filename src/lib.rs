@@ -29,7 +29,8 @@
 //! | [`request`] | the build request, its plan, its checks, names and releases |
 //! | [`gating`] | asking Greenwave about `gating.yaml` |
 //! | [`builder`] | what builders share: the user's wish to stop |
-//! | [`koji`] | the hub: XML-RPC, sessions, typed calls, submitting once, watching, logs |
+//! | [`koji`] | the hub: XML-RPC, sessions, typed calls, submitting once, watching, logs, uploads and imports |
+//! | [`local`] | the OSBS workflow on this machine: one file a step, strung together by [`local::workflow`] |
 //! | [`event`], [`log_lines`] | what builders tell, and bytes to lines |
 //! | [`report`] | bars, plain lines or JSON Lines out of events; everything else that is printed |
 //! | [`submissions`] | what was submitted from here and not yet seen to its end |
@@ -37,8 +38,9 @@
 //! | [`http`] | the only place that makes an HTTP client |
 //! | [`error`], [`exit_code`] | kinds, sources, hints; the whole table of exit codes |
 //!
-//! Arrows: `commands -> {cli, config, checkout, request, koji, report, submissions}`, `request -> {checkout, koji}` (a check
-//! asks the hub's questions), `koji -> {http, credentials, request}`; `error`, `event` and `exit_code` are leaves that
+//! Arrows: `commands -> {cli, config, checkout, request, koji, local, report, submissions}`, `request -> {checkout, koji}` (a
+//! check asks the hub's questions), `koji -> {http, credentials, request}`, `local -> {checkout, config, http, koji, request}`
+//! (releases and imports are the hub's affair); `error`, `event` and `exit_code` are leaves that
 //! everyone may use; `report` depends on `event` and `log_lines` alone; nothing but `main` calls `commands`. A test holds
 //! every `use crate::` against the list of arrows.
 //!
@@ -50,6 +52,10 @@
 //! * XML-RPC is decoded here, on `quick-xml`: see [`koji::xmlrpc`] for what a client of many hubs has to accept and refuse.
 //! * INI files are read here: see [`config::ini`] for what Python's dialect asks that INI libraries do not give.
 //! * Dockerfiles are read here: see [`checkout::dockerfile`]; what counts is what Python's dockerfile-parse sees.
+//! * buildah and skopeo do the image work, as child processes in process groups of their own, guarded by this program
+//!   ([`local::engine`]); images are in a storage of ours, so that nothing of the user's is touched ([`local::store`]).
+//! * A build on this machine is not watched but done: Ctrl-C cancels it, and what it began is removed.
+//! * The author's Dockerfile is never written to: what is built is the same text with byte ranges changed ([`local::edits`]).
 //! * What is not known is never made up: a fraction is shown only when both of its numbers were read, and a build whose
 //!   submission got no answer is looked for, not submitted again.
 

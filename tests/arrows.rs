@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 const ARROWS: &[(&str, &[&str])] = &[
     ("builder", &[]),
     ("checkout", &["config"]),
-    ("cli", &["plugin", "credentials", "koji", "local", "submissions"]),
+    ("cli", &["config", "plugin", "credentials", "koji", "local", "submissions"]),
     (
         "commands",
         &[

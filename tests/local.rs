@@ -1,5 +1,13 @@
 //! Builds on this machine: the real program, with real buildah, skopeo and a real registry.
 
+mod bases;
+mod everything;
+mod exports;
 mod failures;
 mod images;
+mod imports;
 mod interruptions;
+mod kills;
+mod packages;
+mod tags;
+mod target_repo;

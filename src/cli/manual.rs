@@ -8,6 +8,7 @@ use clap::Command;
 use clap_mangen::Man;
 use clap_mangen::roff::{Roff, bold, roman};
 
+use crate::config::local::LOCAL_BUILD_KEYS;
 use crate::exit_code::ExitCode;
 use crate::plugin::{Identity, Style};
 
@@ -21,6 +22,7 @@ const ENVIRONMENT: &[(&str, &str)] = &[
     ("HTTPS_PROXY, NO_PROXY", "The proxy for connections to servers, and where not to use one."),
     ("NO_COLOR, TERM, CI", "Colours and moving bars are left out where these ask for it."),
     ("XDG_STATE_HOME, XDG_CACHE_HOME", "Where the files below are, if not in ~/.local/state and ~/.cache."),
+    ("SOURCE_DATE_EPOCH", "Builds on this machine: the time that everything in the image has, in seconds since 1970."),
     ("COMPLETE", "Set by shell completion: print candidates, or the script that a shell needs."),
 ];
 
@@ -33,7 +35,25 @@ const FILES: &[(&str, &str)] = &[
         "~/.local/state/fedpkg-container-build/submissions.json",
         "What was submitted from here, for watch, status, cancel and --last. No secrets.",
     ),
+    ("~/.local/state/fedpkg-container-build/builds", "Logs and results of the last builds on this machine."),
     ("~/.cache/fedpkg-container-build/targets.json", "Build targets seen before. May be deleted."),
+    ("~/.cache/fedpkg-container-build/storage", "Images of builds on this machine."),
+    ("~/.cache/fedpkg-container-build/artifacts", "Files that were fetched. May be deleted while nothing is built."),
+];
+
+/// What is to be known of builds on this machine besides their options.
+const LOCAL_BUILDS: &[&str] = &[
+    "--build-with local does what the build service would do, with buildah and skopeo: base images from allowed registries are \
+     pinned by digest, the files of sources and of fetch-artifacts-url.yaml are fetched and verified, labels and yum \
+     repositories are put in, one layer is built on top of the parent's, the packages are looked at, and the image is pushed, \
+     exported and imported where that is asked for. What the service would have done and this build did not is said.",
+    "With chroot isolation, RUN shares network, processes and users with this machine: as root, it can end any process. Build \
+     what is not your own without root rights.",
+    "Images and layers are in a storage of the program's own below the cache folder, which can be removed as a whole (without \
+     root rights: buildah unshare rm -rf FOLDER). Logs, Dockerfiles, lists of packages and SBOMs of the last builds are in the \
+     state folder, under builds/. With SOURCE_DATE_EPOCH set, two builds of one commit make the same image.",
+    "These keys of the section [fedpkg.local-build] (or that of the tool in use) count; lists are separated by blanks, commas or \
+     line ends.",
 ];
 
 /// One page.
@@ -121,6 +141,12 @@ fn closing_sections(top: bool, name: &str, names: &[String]) -> Roff {
     }
     if top {
         grammar(&mut roff);
+        roff.control("SH", ["BUILDS ON THIS MACHINE"]);
+        for text in LOCAL_BUILDS {
+            roff.control("PP", []);
+            roff.text([roman(*text)]);
+        }
+        LOCAL_BUILD_KEYS.iter().for_each(|(key, meaning)| entry(&mut roff, key, meaning));
     }
     roff.control("SH", ["ENVIRONMENT"]);
     ENVIRONMENT.iter().for_each(|(variable, meaning)| entry(&mut roff, variable, meaning));

@@ -177,12 +177,14 @@ fn timestamp() -> Result<Option<i64>> {
     seconds.map(Some).ok_or_else(bad)
 }
 
-/// What the build service would refuse; a Containerfile alone is fine here.
+/// Rules of Koji's that do not hold here: architectures are anybody's choice, and a Containerfile alone is fine.
+const ONLY_THERE: [&str; 2] = ["arches-not-allowed", "no-dockerfile"];
+
+/// What the build service would refuse, but for what only it would.
 fn findings(checkout: &Checkout, request: &BuildRequest) -> Vec<Finding> {
     let mut findings = check::check_files(&checkout.root, request).findings;
-    if checkout.root.join("Containerfile").is_file() {
-        findings.retain(|finding| finding.id != "no-dockerfile");
-    }
+    let is_there = checkout.root.join("Dockerfile").is_file() || checkout.root.join("Containerfile").is_file();
+    findings.retain(|finding| !ONLY_THERE.contains(&finding.id) || !is_there);
     findings
 }
 

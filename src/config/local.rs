@@ -12,36 +12,42 @@ use super::nearest::nearest;
 use super::rpkg::RpkgConfig;
 use super::{ConfigError, ConfigWarning};
 
-/// The keys of `[<tool>.local-build]`.
-pub const LOCAL_BUILD_KEYS: &[&str] = &[
-    "artifacts_allowed_domains",
-    "authfile",
-    "buildah",
-    "builder_ca_bundle",
-    "content_generator",
-    "expected_media_types",
-    "http_proxy",
-    "image_equal_labels",
-    "image_label_info_url_format",
-    "image_labels",
-    "image_size_limit",
-    "insecure_registries",
-    "isolation",
-    "koji_archive",
-    "koji_import",
-    "organization",
-    "pull_registries",
-    "push",
-    "registry",
-    "registry_mirrors",
-    "require_signed",
-    "signed_by",
-    "skopeo",
-    "source_registry",
-    "storage_driver",
-    "target_repo",
-    "yum_proxy",
-    "yum_repo_allowed_domains",
+/// The keys of `[<tool>.local-build]`, each with a line for people.
+pub const LOCAL_BUILD_KEYS: &[(&str, &str)] = &[
+    (
+        "artifacts_allowed_domains",
+        "Hosts, with or without a path, that fetch-artifacts-url.yaml may name; any when empty.",
+    ),
+    ("authfile", "Credentials for registries, as containers-auth.json(5) or .dockercfg, or the folder of such a file."),
+    ("buildah", "The program, if not the one on PATH."),
+    ("builder_ca_bundle", "PEM file that yum trusts while the image is built."),
+    ("content_generator", "The content generator that imports are made by (fedpkg-container-build)."),
+    ("expected_media_types", "Media types that the registry must have the pushed image in."),
+    ("http_proxy", "Whether RUN sees the proxy settings of the environment (no): they may hold a password."),
+    ("image_equal_labels", "Groups of labels that shall be equal, one group a line."),
+    ("image_label_info_url_format", "What the label url is made of, with {LABEL} fields."),
+    ("image_labels", "Labels that every image gets, one NAME = VALUE a line."),
+    ("image_size_limit", "The most bytes an image may have, uncompressed; 0 for any size."),
+    ("insecure_registries", "Registries whose certificates are not verified, or that speak plain HTTP."),
+    ("isolation", "chroot, oci or rootless; auto (the default) for what the machine can do."),
+    (
+        "koji_archive",
+        "What Koji gets as the archive: placeholder (the default), which says where the image is, or docker-archive.",
+    ),
+    ("koji_import", "Whether to import into Koji without --import."),
+    ("organization", "Namespace that images of the source and of the destination registry are in."),
+    ("pull_registries", "Registries that base images may be from, besides the source registry."),
+    ("push", "Whether to push without --push."),
+    ("registry", "Where images are pushed to."),
+    ("registry_mirrors", "Where images of a registry are looked for first, one REGISTRY = MIRROR a line."),
+    ("require_signed", "Whether new packages must be signed, with any key where signed_by names none."),
+    ("signed_by", "Ids of the keys that packages must be signed with, as --signed-by."),
+    ("skopeo", "The program, if not the one on PATH."),
+    ("source_registry", "Registry of base images that are named without one (fedpkg: registry.fedoraproject.org)."),
+    ("storage_driver", "overlay or vfs; auto (the default) for what the machine can do."),
+    ("target_repo", "Whether builds see the repository of the Koji target without --target-repo."),
+    ("yum_proxy", "Proxy for the repository of the Koji target."),
+    ("yum_repo_allowed_domains", "Hosts that --repo-url may name, except in scratch builds; any when empty."),
 ];
 
 /// How the workflow runs on this machine.
@@ -266,13 +272,13 @@ impl Section<'_> {
     fn unknown(&self) -> Vec<ConfigWarning> {
         let keys = self.ini.keys(self.name).unwrap_or_default();
         keys.into_iter()
-            .filter(|key| !LOCAL_BUILD_KEYS.contains(key))
+            .filter(|key| LOCAL_BUILD_KEYS.iter().all(|(known, _)| known != key))
             .filter_map(|key| Some((key, self.ini.own(self.name, key)?)))
             .map(|(key, value)| ConfigWarning::UnknownKey {
                 section: self.name.to_owned(),
                 key: key.to_owned(),
                 origin: value.origin.clone(),
-                nearest: nearest(key, LOCAL_BUILD_KEYS.iter().copied()),
+                nearest: nearest(key, LOCAL_BUILD_KEYS.iter().map(|(known, _)| *known)),
             })
             .collect()
     }

@@ -154,15 +154,14 @@ pub enum BaseImageError {
     },
 }
 
+/// What stages begin with, and the images that they name: as they are written, and in full.
+pub type Named = (Vec<Parent>, Vec<(String, ImageName)>);
+
 /// Which stages begin with what, and the images' full names. Nobody is asked.
 ///
 /// # Errors
 /// When a name has no value, or is not allowed.
-pub fn name(
-    file: &BuildFile,
-    arches: &[String],
-    config: &LocalConfig,
-) -> Result<(Vec<Parent>, Vec<(String, ImageName)>), BaseImageError> {
+pub fn name(file: &BuildFile, arches: &[String], config: &LocalConfig) -> Result<Named, BaseImageError> {
     let mut names: Vec<(String, ImageName)> = Vec::new();
     let mut parents = Vec::new();
     for (at, stage) in file.stages.iter().enumerate() {

@@ -16,6 +16,7 @@ use super::engine::{Engine, EngineError, output, stream};
 use super::image_config::ImageConfig;
 use super::journal::{Journal, StepName};
 use super::platform;
+use super::store::create_private;
 use crate::builder::Interrupt;
 use crate::event::{BuildEvent, LogId};
 
@@ -61,8 +62,13 @@ impl Isolation {
 
 /// Whether a program is in one of the folders of `PATH`.
 pub fn is_in_path(program: &str) -> bool {
+    in_path(Path::new(program)).is_some()
+}
+
+/// Where in the folders of `PATH` a program is.
+pub fn in_path(program: &Path) -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
-    std::env::split_paths(&path).any(|folder| folder.join(program).is_file())
+    std::env::split_paths(&path).map(|folder| folder.join(program)).find(|path| path.is_file())
 }
 
 /// What buildah is asked to build.
@@ -111,7 +117,7 @@ impl BuildLog {
     pub async fn open(journal: &Journal, arch: &str, folder: &Path) -> std::io::Result<BuildLog> {
         let name = format!("{arch}-build.log");
         let path = folder.join(&name);
-        let file = File::create(&path)?;
+        let file = create_private(&path)?;
         let log = Arc::new(LogId { task: StepName::Build.id(), volume: None, name: name.as_str().into() });
         let opened = BuildEvent::LogOpened { log: Arc::clone(&log), arch: Some(arch.into()) };
         journal.events().send(opened).await;
@@ -240,7 +246,7 @@ struct Layer {
 /// When it has nothing, or buildah's answer is not understood.
 pub async fn image(engine: &Engine, name: &str) -> Result<BuiltImage, EngineError> {
     let what = format!("reading {name}");
-    let answer = output(engine.buildah().args(["inspect", "--type", "image", name]), &what).await?;
+    let answer = output(engine.quick_buildah().args(["inspect", "--type", "image", name]), &what).await?;
     let unexpected = |error: serde_json::Error| EngineError::Unexpected {
         what: what.clone(),
         program: "buildah".to_owned(),

@@ -68,17 +68,22 @@ pub async fn of(engine: &Engine, image: &str, folder: &Path) -> Result<Contents,
     let what = format!("looking into {image}");
     let io = |source| ContentsError::Io { image: image.to_owned(), source };
     let copies = tempfile::tempdir_in(folder).map_err(io)?;
-    let created = output(engine.buildah().args(["from", "--pull=never", image]), &what).await?;
+    let created = output(engine.quick_buildah().args(["from", "--pull=never", image]), &what).await?;
     let container = String::from_utf8_lossy(&created).trim().to_owned();
     let facts = facts(engine, &container, image, copies.path(), &what).await;
     // The container goes even when looking failed; it would go with the next run otherwise.
-    let removed = output(engine.buildah().args(["rm", &container]), &what).await;
+    let mut remove = engine.quick_buildah();
+    let removing = output(remove.args(["rm", &container]), &what);
+    let reading = async {
+        match facts.as_ref().ok().and_then(|facts| facts.database.as_ref()) {
+            Some(database) => rpmdb::query(database).await.map(Some),
+            None => Ok(None),
+        }
+    };
+    let (removed, packages) = tokio::join!(removing, reading);
     let facts = facts?;
     removed?;
-    let packages = match &facts.database {
-        Some(database) => Some(rpmdb::query(database).await?),
-        None => None,
-    };
+    let packages = packages?;
     Ok(Contents { packages, shell: facts.shell, distribution: facts.distribution })
 }
 
@@ -91,7 +96,7 @@ async fn facts(
 ) -> Result<Facts, ContentsError> {
     let io = |source| ContentsError::Io { image: image.to_owned(), source };
     if rustix::process::geteuid().is_root() {
-        let mounted = output(engine.buildah().args(["mount", container]), what).await?;
+        let mounted = output(engine.quick_buildah().args(["mount", container]), what).await?;
         let root = PathBuf::from(String::from_utf8_lossy(&mounted).trim());
         let copies = copies.to_owned();
         let gathered = tokio::task::spawn_blocking(move || gather(&root, &copies)).await;

@@ -1,8 +1,8 @@
 //! buildah and skopeo as child processes: how they are called, listened to, stopped, and what their errors mean.
 //!
 //! A child is in a process group of its own, so that Ctrl-C reaches us and not it, and everything it started can be stopped at
-//! once. It is begun by this program's own [`guard`], so that it gets a SIGTERM when we die ourselves: buildah then removes its
-//! working containers. Passwords are never arguments: credentials are in files, values of build arguments in the environment.
+//! once. It is begun by this program's own [`guard`], so that it gets a SIGTERM when we die ourselves, and ends; what it leaves then, the
+//! next run removes ([`super::store`]). Passwords are never arguments: credentials are in files, values of build arguments in the environment.
 
 use std::ffi::OsStr;
 use std::io;
@@ -125,7 +125,15 @@ pub enum EngineError {
 impl Engine {
     /// buildah with its storage.
     pub fn buildah(&self) -> Command {
-        let mut command = self.program(&self.buildah);
+        self.with_storage(self.program(&self.buildah, self.guard.as_deref()))
+    }
+
+    /// buildah for what it does in no time: that ends by itself before anybody could miss a guard, which takes time too.
+    pub fn quick_buildah(&self) -> Command {
+        self.with_storage(self.program(&self.buildah, None))
+    }
+
+    fn with_storage(&self, mut command: Command) -> Command {
         let Storage { root, runroot, driver, options } = &self.storage;
         command.arg("--root").arg(root).arg("--runroot").arg(runroot).arg("--storage-driver").arg(driver);
         for option in options {
@@ -137,7 +145,7 @@ impl Engine {
 
     /// skopeo.
     pub fn skopeo(&self) -> Command {
-        let mut command = self.program(&self.skopeo);
+        let mut command = self.program(&self.skopeo, self.guard.as_deref());
         self.registries_option(&mut command);
         command
     }
@@ -149,8 +157,8 @@ impl Engine {
         }
     }
 
-    fn program(&self, program: &Path) -> Command {
-        let mut command = match &self.guard {
+    fn program(&self, program: &Path, guard: Option<&Path>) -> Command {
+        let mut command = match guard {
             Some(guard) => {
                 let mut command = Command::new(guard);
                 command.arg(GUARD).arg(std::process::id().to_string()).arg(program);

@@ -83,7 +83,8 @@ pub enum LocalError {
 impl LocalError {
     /// Whether the user stopped it.
     pub fn is_interruption(&self) -> bool {
-        matches!(self, LocalError::Interrupted) || matches!(self.engine(), Some(EngineError::Interrupted { .. }))
+        matches!(self, LocalError::Interrupted | LocalError::Import(ImportError::Interrupted))
+            || matches!(self.engine(), Some(EngineError::Interrupted { .. }))
     }
 
     /// The engine's error below this one.
@@ -151,16 +152,19 @@ impl LocalError {
             LocalError::Label(LabelError::Missing { .. }) => {
                 "set them in the last stage: LABEL com.redhat.component=NAME name=NAME version=VERSION".to_owned()
             }
-            LocalError::Policy(_) => {
+            LocalError::Policy(PolicyError::Unsigned(_)) => {
                 "build from repositories with signed packages, or with --scratch, which only warns".to_owned()
             }
-            LocalError::TooLarge { .. } => format!("make it smaller, or raise image_size_limit in [{section}]"),
-            LocalError::Store(StoreError::NotOurs { .. }) => {
-                "remove it, or choose other folders with XDG_CACHE_HOME, XDG_STATE_HOME and XDG_RUNTIME_DIR".to_owned()
+            LocalError::Policy(PolicyError::DatabaseLost { .. }) => {
+                "leave the database where it is, so that all can tell what is in the image; --scratch only warns"
+                    .to_owned()
             }
+            LocalError::TooLarge { .. } => format!("make it smaller, or raise image_size_limit in [{section}]"),
+            LocalError::Store(error) => error.hint(),
             LocalError::YumRepo(YumRepoError::NotAllowed { .. }) => {
                 format!("scratch builds may use any; else add the host to yum_repo_allowed_domains in [{section}]")
             }
+            LocalError::Import(error) => return error.hint(section),
             LocalError::Export(ExportError::Exists { .. }) => "move it away, or choose another name".to_owned(),
             _ => return None,
         })

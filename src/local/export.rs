@@ -5,6 +5,7 @@
 
 use std::fs::{self, File};
 use std::io;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use flate2::Compression;
@@ -148,7 +149,8 @@ impl Export {
 /// Moves the archive to its place, compressed where its name says so. Never over a file that is there.
 fn put(made: &Path, target: &Path) -> io::Result<()> {
     let folder = target.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let mut file = tempfile::NamedTempFile::new_in(folder)?;
+    // As any new file of the user's; temporary ones are nobody else's business otherwise.
+    let mut file = tempfile::Builder::new().permissions(fs::Permissions::from_mode(0o666)).tempfile_in(folder)?;
     let mut archive = File::open(made)?;
     if target.extension().is_some_and(|extension| extension == "gz") {
         let mut encoder = GzEncoder::new(file.as_file_mut(), Compression::default());

@@ -35,6 +35,9 @@ pub struct ContainerConfig {
     /// `NAME=VALUE`.
     #[serde(default)]
     pub env: Option<Vec<String>>,
+    /// Instructions for images that are built on it.
+    #[serde(default)]
+    pub on_build: Option<Vec<String>>,
     /// Labels.
     #[serde(default)]
     pub labels: Option<BTreeMap<String, String>>,

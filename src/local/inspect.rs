@@ -95,6 +95,8 @@ pub struct Policy {
 pub struct Inspection {
     /// All of them, by name.
     pub packages: Vec<Inspected>,
+    /// How many packages of the base nobody can find any more, because the image lost the database.
+    pub lost: usize,
 }
 
 /// What the policy makes of an inspection.
@@ -106,18 +108,24 @@ pub struct Verdict {
     pub result: Result<(), PolicyError>,
 }
 
-/// The image has packages that it must not have.
+/// The image is not one that may be kept.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("unsigned content: {count} packages: {names}")]
-pub struct PolicyError {
-    /// How many.
-    pub count: usize,
-    /// The first of them.
-    pub names: String,
+pub enum PolicyError {
+    /// It has packages that it must not have.
+    #[error("unsigned content: {0}")]
+    Unsigned(String),
+    /// What is in it cannot be told, although its base had packages (`rpmqa`).
+    #[error("the image has no package database any more: its base image has one (packages in it: {packages})")]
+    DatabaseLost {
+        /// The packages of the base.
+        packages: usize,
+    },
 }
 
-/// Looks at the packages of an image beside those of its base.
-pub fn classify(packages: &[Package], base: &[Package], keys: &[KeyId]) -> Inspection {
+/// Looks at the packages of an image beside those of its base; `None` stands for one without a package database.
+pub fn classify(packages: Option<&[Package]>, base: Option<&[Package]>, keys: &[KeyId]) -> Inspection {
+    let base = base.unwrap_or_default();
+    let Some(packages) = packages else { return Inspection { packages: Vec::new(), lost: base.len() } };
     let known: BTreeSet<(String, &Option<String>)> =
         base.iter().map(|package| (package.nevra(), &package.sigmd5)).collect();
     let inspected = |package: &Package| Inspected {
@@ -129,34 +137,32 @@ pub fn classify(packages: &[Package], base: &[Package], keys: &[KeyId]) -> Inspe
         inherited: known.contains(&(package.nevra(), &package.sigmd5)),
         package: package.clone(),
     };
-    Inspection { packages: packages.iter().map(inspected).collect() }
+    Inspection { packages: packages.iter().map(inspected).collect(), lost: 0 }
 }
 
 impl Inspection {
     /// What a policy makes of it: packages that are new must be signed as it says, inherited ones are not this build's doing.
     pub fn verdict(&self, policy: &Policy) -> Verdict {
-        let strict = policy.required || !policy.keys.is_empty();
         let (inherited, new): (Vec<_>, Vec<_>) =
             self.packages.iter().filter(|found| found.signed != Signed::Allowed).partition(|found| found.inherited);
+        let strict = policy.required || !policy.keys.is_empty();
+        let mut errors = Vec::new();
         let mut warnings = Vec::new();
-        let mut result = Ok(());
-        let kind = if policy.keys.is_empty() { "unsigned" } else { "unsigned or signed with other keys" };
-        if !new.is_empty() {
-            let (count, names) = (new.len(), names(&new));
-            if strict && !policy.scratch {
-                result = Err(PolicyError { count, names });
-            } else {
-                warnings.push(format!("packages that are {kind}: {count}: {names}"));
-            }
+        if self.lost > 0 {
+            errors.push(PolicyError::DatabaseLost { packages: self.lost });
+        }
+        if !new.is_empty() && strict {
+            errors.push(PolicyError::Unsigned(told(&new, "", policy)));
+        } else if !new.is_empty() {
+            warnings.push(told(&new, "", policy));
         }
         if !inherited.is_empty() {
-            warnings.push(format!(
-                "packages of the base image that are {kind}: {}: {}",
-                inherited.len(),
-                names(&inherited)
-            ));
+            warnings.push(told(&inherited, " of the base image", policy));
         }
-        Verdict { warnings, result }
+        if policy.scratch {
+            warnings.extend(errors.drain(..).map(|error| error.to_string()));
+        }
+        Verdict { warnings, result: errors.into_iter().next().map_or(Ok(()), Err) }
     }
 
     /// A table for people: a head, and a row for each package.
@@ -175,12 +181,15 @@ impl Inspection {
     }
 }
 
-fn names(found: &[&Inspected]) -> String {
+/// Says of packages that nobody who counts has signed them.
+fn told(found: &[&Inspected], whose: &str, policy: &Policy) -> String {
+    let kind = if policy.keys.is_empty() { "unsigned" } else { "unsigned or signed with other keys" };
     let mut names: Vec<String> = found.iter().take(NAMED).map(|found| found.package.nevra()).collect();
     if found.len() > NAMED {
         names.push("…".to_owned());
     }
-    names.join(", ")
+    let (packages, are) = if found.len() == 1 { ("package", "is") } else { ("packages", "are") };
+    format!("{} {packages}{whose} {are} {kind}: {}", found.len(), names.join(", "))
 }
 
 /// A package as Koji's metadata has it.
@@ -243,16 +252,35 @@ mod tests {
             [package("a", Some("177805a473e0bbd8")), package("b", None), package("c", Some("0011223344556677"))];
         let base = [package("b", None)];
         let keys = keys(&["73e0bbd8"]);
-        let found = classify(&packages, &base, &keys);
-        assert_eq!(found.packages[1].inherited, true);
+        let found = classify(Some(&packages), Some(&base), &keys);
+        assert!(found.packages[1].inherited);
         let verdict = found.verdict(&Policy { keys: keys.clone(), ..Policy::default() });
-        assert_eq!(verdict.result.unwrap_err().to_string(), "unsigned content: 1 packages: c-1-1.noarch");
-        assert_eq!(verdict.warnings.len(), 1);
+        assert_eq!(
+            verdict.result.unwrap_err().to_string(),
+            "unsigned content: 1 package is unsigned or signed with other keys: c-1-1.noarch"
+        );
+        assert_eq!(
+            verdict.warnings,
+            ["1 package of the base image is unsigned or signed with other keys: b-1-1.noarch"]
+        );
         let scratch = found.verdict(&Policy { keys, scratch: true, ..Policy::default() });
         assert!(scratch.result.is_ok() && scratch.warnings.len() == 2);
-        let found = classify(&packages, &[], &[]);
+        let found = classify(Some(&packages), None, &[]);
         let loose = found.verdict(&Policy::default());
-        assert!(loose.result.is_ok() && loose.warnings[0].contains("b-1-1.noarch"), "{:?}", loose.warnings);
+        assert!(loose.result.is_ok());
+        assert_eq!(loose.warnings, ["1 package is unsigned: b-1-1.noarch"]);
         assert!(found.verdict(&Policy { required: true, ..Policy::default() }).result.is_err());
+    }
+
+    #[test]
+    fn a_database_that_is_gone_is_an_error_where_there_was_one() {
+        let base = [package("b", None)];
+        let lost = classify(None, Some(&base), &[]);
+        assert_eq!(lost.verdict(&Policy::default()).result, Err(PolicyError::DatabaseLost { packages: 1 }));
+        let scratch = lost.verdict(&Policy { scratch: true, ..Policy::default() });
+        assert!(scratch.result.is_ok() && scratch.warnings.len() == 1);
+        for base in [None, Some(&[][..])] {
+            assert!(classify(None, base, &[]).verdict(&Policy::default()).result.is_ok());
+        }
     }
 }

@@ -68,7 +68,7 @@ pub enum LabelError {
 }
 
 /// The value of a label by its new name, else by its old one; an empty one is none.
-pub fn named<'a>(dockerfile: &'a Dockerfile, label: LabelName) -> Option<&'a str> {
+pub fn named(dockerfile: &Dockerfile, label: LabelName) -> Option<&str> {
     let value = |name| dockerfile.label(name).map(|label| label.value.as_str());
     value(label.name).or_else(|| value(label.old)).filter(|value| !value.is_empty())
 }

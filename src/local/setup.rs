@@ -6,7 +6,7 @@ use std::path::Path;
 use super::engine::{Engine, EngineError, output};
 use super::order::LocalOrder;
 use super::registries::{self, RegistryError};
-use super::store::{Store, StoreError};
+use super::store::{Store, StoreError, write_private};
 
 /// The oldest buildah that this was tried with.
 const OLDEST: Version = Version { major: 1, minor: 28 };
@@ -63,6 +63,12 @@ pub enum SetupError {
         /// What buildah said of the last one.
         reason: String,
     },
+    /// buildah refuses to work for a user without a name.
+    #[error("user {uid} has no entry in the list of users (/etc/passwd), which buildah needs")]
+    UnknownUser {
+        /// The user's id.
+        uid: u32,
+    },
     /// The user may not map further user ids, which `RUN` needs.
     #[error("{user} has no range of ids in {file}, which RUN needs when it is not root's")]
     NoSubordinateIds {
@@ -95,7 +101,9 @@ impl SetupError {
             SetupError::NoSubordinateIds { user, .. } => {
                 format!("as root: usermod --add-subuids 100000-165535 --add-subgids 100000-165535 {user}")
             }
-            SetupError::Engine(_) | SetupError::Store(_) | SetupError::Registry(_) => return None,
+            SetupError::UnknownUser { .. } => "build as a user that `getent passwd` knows".to_owned(),
+            SetupError::Store(error) => error.hint(),
+            SetupError::Engine(_) | SetupError::Registry(_) => return None,
         })
     }
 }
@@ -125,9 +133,7 @@ impl Machine {
         if config.storage_driver.is_none() && store.driver().is_none() {
             choose_driver(&mut engine, store).await?;
         }
-        let answer = output(engine.buildah().arg("--version"), "asking buildah for its version").await?;
-        let text = String::from_utf8_lossy(&answer).into_owned();
-        let version_text = text.split_whitespace().nth(2).unwrap_or_default().to_owned();
+        let version_text = version_text(&engine, store).await?;
         let version = version(&version_text).unwrap_or(OLDEST);
         if version < OLDEST {
             return Err(SetupError::TooOld { found: version });
@@ -150,6 +156,33 @@ impl Machine {
     }
 }
 
+/// buildah's version in its own words; it is asked once for each buildah.
+async fn version_text(engine: &Engine, store: &Store) -> Result<String, SetupError> {
+    let path = store.places().cache.join("buildah-version");
+    let identity = identity(&engine.buildah);
+    let known = fs::read_to_string(&path).unwrap_or_default();
+    if let Some((of, version)) = known.split_once('\n')
+        && Some(of) == identity.as_deref()
+    {
+        return Ok(version.to_owned());
+    }
+    let answer = output(engine.quick_buildah().arg("--version"), "asking buildah for its version").await?;
+    let text = String::from_utf8_lossy(&answer).split_whitespace().nth(2).unwrap_or_default().to_owned();
+    if let Some(identity) = identity {
+        // Not being able to keep it costs a question next time.
+        let _ = write_private(&path, format!("{identity}\n{text}").as_bytes());
+    }
+    Ok(text)
+}
+
+/// What tells one program from another: where it is, how long it is, and from when.
+fn identity(program: &Path) -> Option<String> {
+    let path = if program.components().count() > 1 { program.to_owned() } else { super::build::in_path(program)? };
+    let metadata = fs::metadata(&path).ok()?;
+    let changed = metadata.modified().ok()?.duration_since(std::time::UNIX_EPOCH).ok()?;
+    Some(format!("{} {} {}", path.display(), metadata.len(), changed.as_nanos()))
+}
+
 fn check_present(program: &Path) -> Result<(), EngineError> {
     let there = if program.components().count() > 1 {
         program.is_file()
@@ -167,6 +200,9 @@ async fn choose_driver(engine: &mut Engine, store: &Store) -> Result<(), SetupEr
         match output(engine.buildah().arg("info"), "trying the storage").await {
             Ok(_) => return Ok(store.set_driver(driver)?),
             Err(error) => reason = error.to_string(),
+        }
+        if reason.contains("unknown userid") {
+            return Err(SetupError::UnknownUser { uid: rustix::process::geteuid().as_raw() });
         }
     }
     Err(SetupError::NoDriver { reason })

@@ -50,6 +50,20 @@ pub enum StoreError {
     },
 }
 
+impl StoreError {
+    /// What to do about it.
+    pub fn hint(&self) -> String {
+        let others = "choose other folders with XDG_CACHE_HOME, XDG_STATE_HOME and XDG_RUNTIME_DIR";
+        match self {
+            StoreError::Io { source, .. } if source.kind() == io::ErrorKind::StorageFull => {
+                format!("make room there, or {others}")
+            }
+            StoreError::Io { .. } => others.to_owned(),
+            StoreError::NotOurs { .. } => format!("remove it, or {others}"),
+        }
+    }
+}
+
 /// The storage, locked for a build.
 #[derive(Debug)]
 pub struct Store {
@@ -336,6 +350,14 @@ fn private_folder(path: &Path) -> Result<(), StoreError> {
 
 fn lock_file(path: &Path) -> Result<File, StoreError> {
     OpenOptions::new().create(true).append(true).mode(0o600).open(path).map_err(|source| io_error("open", path, source))
+}
+
+/// Makes a new file that only we may read, for what is written bit by bit.
+///
+/// # Errors
+/// When it is there, or cannot be made.
+pub fn create_private(path: &Path) -> io::Result<File> {
+    OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)
 }
 
 /// Writes a file that only we may read, whole or not at all.

@@ -56,7 +56,8 @@ impl Bars {
         }
         let columns = (self.columns)();
         let (ended, tasks) = progress.tasks;
-        let tasks = if tasks > 1 { format!("{ended}/{tasks} tasks, ") } else { String::new() };
+        let what = if progress.are_steps { "steps" } else { "tasks" };
+        let tasks = if tasks > 1 { format!("{ended}/{tasks} {what}, ") } else { String::new() };
         let line = format!("{tasks}{standing}  {}", clock(elapsed));
         self.overall.set_message(sanitize::cut(&line, usize::from(columns.saturating_sub(3))).into_owned());
         self.overall.tick();

@@ -105,7 +105,11 @@ impl<Out: Write, Err: Write> Live<Out, Err> {
                 self.say(&format!("{} was started anew after {had} bytes", log.name))?;
             }
             BuildEvent::LogSkipped { .. } | BuildEvent::Progress { .. } => {}
-            BuildEvent::Submitted { builder: BuilderKind::Local, .. } => self.builder = Some(BuilderKind::Local),
+            BuildEvent::Submitted { builder: BuilderKind::Local, .. } => {
+                self.builder = Some(BuilderKind::Local);
+                self.logs.by_name_only();
+                self.progress.are_steps = true;
+            }
             BuildEvent::Submitted { id, url, .. } => {
                 let url = url.as_deref().unwrap_or("(no page)");
                 self.info(&format!("Created task: {id}\nTask info: {url}"))?;
@@ -187,8 +191,10 @@ impl<Out: Write, Err: Write> Live<Out, Err> {
     }
 
     fn count_tasks(&mut self) {
-        let ended = self.tasks.values().filter(|task| task.state.is_final()).count();
-        self.progress.tasks = (ended, self.tasks.len());
+        // On this machine the build itself is no step of its own.
+        let steps = || self.tasks.values().filter(|task| task.depth > 0 || !self.is_here());
+        let ended = steps().filter(|task| task.state.is_final()).count();
+        self.progress.tasks = (ended, steps().count());
         self.redraw();
     }
 
@@ -225,7 +231,7 @@ impl<Out: Write, Err: Write> Live<Out, Err> {
             self.print(&format!("\n{verdict}"))?;
         }
         if outcome.outcome == Outcome::Succeeded && !self.mode.quiet {
-            self.out.write_all(summary::result_block(outcome).as_bytes())?;
+            self.out.write_all(summary::result_block(outcome, !self.is_here()).as_bytes())?;
             self.out.flush()?;
         }
         if !self.mode.quiet || outcome.outcome != Outcome::Succeeded {
@@ -276,12 +282,24 @@ impl<Out: Write, Err: Write> Live<Out, Err> {
     }
 
     fn redraw(&mut self) {
-        let nothing_yet = if self.is_here() { "beginning" } else { "waiting for the hub" };
+        if self.bars.is_none() {
+            return;
+        }
+        let standing = self.standing();
         if let Some(bars) = &mut self.bars {
-            let open = self.tasks.values().find(|task| !task.state.is_final());
-            let standing = open.map_or_else(|| nothing_yet.to_owned(), Task::standing);
             bars.draw(&self.progress, &standing, self.started.elapsed());
         }
+    }
+
+    /// What the build is at: the state of the task at work; on this machine the steps at work.
+    fn standing(&self) -> String {
+        if self.is_here() {
+            let steps = self.tasks.values().filter(|task| task.depth > 0 && task.state == TaskState::Open);
+            let steps: Vec<&str> = steps.map(|task| task.label.as_str()).collect();
+            return if steps.is_empty() { "beginning".to_owned() } else { steps.join(", ") };
+        }
+        let open = self.tasks.values().find(|task| !task.state.is_final());
+        open.map_or_else(|| "waiting for the hub".to_owned(), Task::standing)
     }
 }
 

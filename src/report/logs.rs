@@ -37,6 +37,8 @@ pub struct ShownLogs {
     width: usize,
     /// With several tasks, labels name the task too.
     first_task: Option<TaskId>,
+    /// Labels never name a task: the logs' names say enough.
+    names_only: bool,
 }
 
 #[derive(Debug)]
@@ -50,12 +52,18 @@ struct Shown {
 }
 
 impl ShownLogs {
+    /// From now on labels are the logs' names alone.
+    pub fn by_name_only(&mut self) {
+        self.names_only = true;
+    }
+
     /// A log appeared.
     pub fn opened(&mut self, log: &Arc<LogId>, arch: Option<&str>) {
         let stem = log.name.strip_suffix(".log").unwrap_or(&log.name);
         let first = self.first_task.get_or_insert_with(|| log.task.clone());
         let name = arch.unwrap_or(stem);
-        let mut label = if *first == log.task { name.to_owned() } else { format!("{} {name}", log.task) };
+        let mut label =
+            if *first == log.task || self.names_only { name.to_owned() } else { format!("{} {name}", log.task) };
         if let Some(volume) = log.volume.as_deref().filter(|volume| *volume != "DEFAULT") {
             label = format!("{label} ({volume})");
         }

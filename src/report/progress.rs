@@ -8,7 +8,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::event::{BuildEvent, LogId};
+use crate::event::{BuildEvent, LogId, TaskId};
 use crate::log_lines::LineSplitter;
 
 /// What is known of one log's part of the build.
@@ -24,6 +24,8 @@ pub struct Progress {
     pub stage: Option<(u32, u32)>,
     /// The last line that says something.
     pub last_line: Option<String>,
+    /// What is done of all there is, as the builder counted it.
+    pub counted: Option<(u64, u64)>,
 }
 
 /// How much of a line is looked at; milestones are short.
@@ -43,6 +45,10 @@ impl Progress {
 
     /// The fraction of the row: steps begun but not finished, at most 90 % before the build task itself has ended.
     pub fn fraction(&self) -> Option<f64> {
+        if let Some((done, total)) = self.counted {
+            #[expect(clippy::cast_precision_loss, reason = "a bar has fewer places than bytes have digits")]
+            return (total > 0).then(|| done.min(total) as f64 / total as f64);
+        }
         let (step, steps) = self.steps?;
         if self.stage.is_some_and(|(_, stages)| stages > 1) {
             return None;
@@ -170,6 +176,8 @@ pub struct BuildProgress {
     logs: BTreeMap<Arc<LogId>, Row>,
     /// How many tasks have ended, of all that were seen.
     pub tasks: (usize, usize),
+    /// What the tasks are to the user: steps of a build on this machine.
+    pub are_steps: bool,
 }
 
 #[derive(Debug, Default)]
@@ -190,6 +198,7 @@ impl BuildProgress {
                 self.logs.insert(Arc::clone(log), row);
                 true
             }
+            BuildEvent::Progress { task, done, total, unit } => self.counted(task, *done, *total, unit),
             BuildEvent::LogAppended { log, bytes, .. } => self.logs.get_mut(log).is_some_and(|row| row.append(bytes)),
             BuildEvent::LogRestarted { log, .. } => self.logs.get_mut(log).is_some_and(|row| {
                 *row = Row { label: std::mem::take(&mut row.label), ..Row::default() };
@@ -203,11 +212,32 @@ impl BuildProgress {
         }
     }
 
+    /// Puts a count into the rows of a task's logs. Returns whether it has any.
+    fn counted(&mut self, task: &TaskId, done: u64, total: u64, unit: &str) -> bool {
+        let mut rows = self.logs.iter_mut().filter(|(log, _)| log.task == *task).map(|(_, row)| row).peekable();
+        let any = rows.peek().is_some();
+        for row in rows {
+            row.progress.counted = Some((done, total));
+            row.progress.phase = Some(count_of(done, total, unit));
+        }
+        any
+    }
+
     /// What each log that is not closed tells: its label, and how far it is. Logs that tell nothing are left out.
     pub fn rows(&self) -> impl Iterator<Item = (&str, &Progress)> {
         let telling = self.logs.values().filter(|row| !row.closed && row.progress.phase.is_some());
         telling.map(|row| (row.label.as_str(), &row.progress))
     }
+}
+
+/// `12.3/45.6 MB`, or `3/7 files`.
+fn count_of(done: u64, total: u64, unit: &str) -> String {
+    if unit != "bytes" {
+        return format!("{done}/{total} {unit}");
+    }
+    #[expect(clippy::cast_precision_loss, reason = "one place behind the point is shown")]
+    let megabytes = |bytes: u64| bytes as f64 / 1e6;
+    format!("{:.1}/{:.1} MB", megabytes(done), megabytes(total))
 }
 
 impl Row {

@@ -19,8 +19,9 @@ pub fn verdict(label: &str, outcome: &BuildOutcome) -> String {
     format!("{} {label} {verdict}", outcome.id)
 }
 
-/// The result in the shape rpkg prints it in (`utils.log_result`): a key, then its items indented by two blanks.
-pub fn result_block(outcome: &BuildOutcome) -> String {
+/// The result in the shape rpkg prints it in (`utils.log_result`): a key, then its items indented by two blanks. What a server
+/// always answers is there even when it is empty; a build on this machine need not have been pushed or imported.
+pub fn result_block(outcome: &BuildOutcome, by_server: bool) -> String {
     let mut block = String::new();
     let mut list = |key: &str, items: &mut dyn Iterator<Item = &str>| {
         let _ = writeln!(block, "{key}:");
@@ -28,8 +29,12 @@ pub fn result_block(outcome: &BuildOutcome) -> String {
             let _ = writeln!(block, "  {}", sanitize::line(item.as_bytes()));
         }
     };
-    list("repositories", &mut outcome.repositories.iter().map(String::as_str));
-    list("koji_builds", &mut outcome.builds.iter().map(|build| build.url.as_str()));
+    if by_server || !outcome.repositories.is_empty() {
+        list("repositories", &mut outcome.repositories.iter().map(String::as_str));
+    }
+    if by_server || !outcome.builds.is_empty() {
+        list("koji_builds", &mut outcome.builds.iter().map(|build| build.url.as_str()));
+    }
     if !outcome.user_warnings.is_empty() {
         list("user_warnings", &mut outcome.user_warnings.iter().map(String::as_str));
     }
@@ -142,12 +147,12 @@ mod tests {
         let outcome = outcome(Outcome::Succeeded);
         assert_eq!(verdict("buildContainer (noarch)", &outcome), "25 buildContainer (noarch) completed successfully");
         assert_eq!(
-            result_block(&outcome),
+            result_block(&outcome, true),
             "repositories:\n  r/foo@sha256:ab\n  r/foo:1-1\nkoji_builds:\n  https://k/koji/buildinfo?buildID=42\n\
              user_warnings:\n  label x is deprecated\nnvrs:\n  foo-1-1\n"
         );
         let scratch = BuildOutcome { builds: vec![], user_warnings: vec![], ..outcome };
-        assert_eq!(result_block(&scratch), "repositories:\n  r/foo@sha256:ab\n  r/foo:1-1\nkoji_builds:\n");
+        assert_eq!(result_block(&scratch, true), "repositories:\n  r/foo@sha256:ab\n  r/foo:1-1\nkoji_builds:\n");
     }
 
     #[test]

@@ -4,18 +4,23 @@
 
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a program for developers")]
 
+use std::collections::BTreeMap;
 use std::path::{Component, Path};
 use std::time::{Duration, Instant};
 
 use fedpkg_container_build::checkout::container_yaml::ContainerYaml;
-use fedpkg_container_build::checkout::dockerfile::Dockerfile;
+use fedpkg_container_build::checkout::dockerfile::{BuildFile, Dockerfile};
 use fedpkg_container_build::checkout::sources;
 use fedpkg_container_build::config::ini::Ini;
 use fedpkg_container_build::koji::xmlrpc;
 use fedpkg_container_build::local::artifacts::{AllowedDomains, url_list};
+use fedpkg_container_build::local::base_image::{BaseImage, BaseImages, Parent};
+use fedpkg_container_build::local::dockerfile::{self, Author, Changes, StoredNames};
+use fedpkg_container_build::local::image_name::ImageName;
 use fedpkg_container_build::log_lines::LineSplitter;
 use fedpkg_container_build::report::progress::Progress;
 use fedpkg_container_build::report::sanitize;
+use fedpkg_container_build::request::nvr::Nvr;
 
 /// A parser and what it is fed with at first.
 struct Target {
@@ -46,6 +51,14 @@ const TARGETS: &[Target] = &[
             "# syntax\nARG V=1\nFROM --platform=linux/amd64 fedora:$V AS build\nENV A=b \\\n  # comment\n  C=\"d e\"\nLABEL name=\"x $A\" 'q'=\\ z version=${V:-2}\nLABEL old form\nRUN <<EOF\nls\nEOF\nFROM build\nCOPY --from=build / /\n",
         ],
         run: |input| drop(Dockerfile::parse(input, Path::new("Dockerfile"))),
+    },
+    Target {
+        name: "build_file",
+        seeds: &[
+            "# escape=`\nARG V=1\nFROM --platform=linux/amd64 fedora:$V `\n # c\n AS build\nUSER 48\nRUN <<EOF\nFROM x\nEOF\nFROM scratch\nFROM build\nLABEL a=b release=2\nUSER `\n a\nCMD [\"x\"]",
+            "FROM fedora\r\nLABEL release 2\r\nCOPY --from=a b /\r\nUSER 1 \\\n\n# c",
+        ],
+        run: write_build_file,
     },
     Target {
         name: "container_yaml",
@@ -88,6 +101,50 @@ fn read_ini(input: &[u8]) {
             let _ = ini.boolean(section, key);
         }
     }
+}
+
+/// What is built of a Dockerfile has the same stages, each pinned, and ends with what the build adds.
+fn write_build_file(input: &[u8]) {
+    let Ok(text) = std::str::from_utf8(input) else { return };
+    let (Ok(file), Ok(service)) = (BuildFile::parse(text), Dockerfile::parse(input, Path::new("Dockerfile"))) else {
+        return;
+    };
+    let image = BaseImage {
+        written: "fedora".to_owned(),
+        name: ImageName::parse("r.example.com/fedora:1").expect("a name"),
+        digest: format!("sha256:{}", "a".repeat(64)),
+        media_type: String::new(),
+        variants: BTreeMap::new(),
+    };
+    let parents = file.stages.iter().enumerate().map(|(at, stage)| match file.earlier_stage(at, &stage.image) {
+        Some(earlier) => Parent::Stage(earlier),
+        None if stage.image == "scratch" => Parent::Scratch,
+        None => Parent::Image(0),
+    });
+    let bases = BaseImages { parents: parents.collect(), images: vec![image] };
+    let nvr = Nvr { name: "c".to_owned(), version: "1".to_owned(), release: "3".to_owned() };
+    let changes = Changes {
+        bases: &bases,
+        release: "3",
+        release_env: Some("R"),
+        labels: &[("a".to_owned(), "x$\"\\`".to_owned())],
+        stored: &StoredNames::of(&nvr, "n/m", false),
+        repos: &["a.repo".to_owned()],
+        ca_bundle: Some("ca.pem"),
+        base_user: "1001",
+    };
+    // The two readings may disagree on where a label is; then it is told.
+    let Ok(written) = dockerfile::write(Author { text, file: &file, service: &service }, &changes) else { return };
+    let built = BuildFile::parse(&written.built).unwrap_or_else(|error| panic!("{error}: {:?}", written.built));
+    assert_eq!(built.stages.len(), file.stages.len(), "{:?}", written.built);
+    let pinned = |(stage, parent): (&_, &Parent)| {
+        let stage: &fedpkg_container_build::checkout::dockerfile::Stage = stage;
+        *parent != Parent::Image(0) || stage.image == bases.images[0].pinned().to_string()
+    };
+    assert!(built.stages.iter().zip(&bases.parents).all(pinned), "{:?}", written.built);
+    let last = built.stages.last().map_or(0, |stage| stage.instructions.len());
+    let before = file.stages.last().map_or(0, |stage| stage.instructions.len());
+    assert!(last >= before + 3, "{:?}", written.built);
 }
 
 /// Whatever is read can be fetched into a folder without leaving it.

@@ -17,6 +17,9 @@ const APPLETS: [&str; 26] = [
     "touch", "tar", "wc", "grep", "kill", "date", "head", "seq", "test", "dd", "find",
 ];
 
+/// Folders that every image has.
+const FOLDERS: [&str; 9] = ["bin", "etc", "etc/yum.repos.d", "root", "tmp", "usr", "usr/bin", "var", "var/lib"];
+
 /// An image to be.
 pub struct BaseImage {
     /// Labels.
@@ -117,7 +120,7 @@ impl BaseImage {
         let mut tar = tar::Builder::new(Vec::new());
         tar.mode(tar::HeaderMode::Deterministic);
         tar.follow_symlinks(false);
-        for folder in ["bin", "etc", "etc/yum.repos.d", "root", "tmp", "usr", "usr/bin", "var", "var/lib"] {
+        for folder in FOLDERS {
             let mut header = header(tar::EntryType::Directory, if folder == "tmp" { 0o1777 } else { 0o755 }, 0);
             tar.append_data(&mut header, folder, std::io::empty()).expect("a folder");
         }
@@ -141,7 +144,7 @@ impl BaseImage {
             append(&mut tar, path.trim_start_matches('/'), 0o644, content);
         }
         for tree in &self.trees {
-            tar.append_dir_all(".", tree).expect("a tree");
+            append_tree(&mut tar, tree, Path::new(""));
         }
         tar.into_inner().expect("an archive")
     }
@@ -213,6 +216,21 @@ fn header(kind: tar::EntryType, mode: u32, size: usize) -> tar::Header {
 fn append(tar: &mut tar::Builder<Vec<u8>>, path: &str, mode: u32, content: &[u8]) {
     let mut header = header(tar::EntryType::Regular, mode, content.len());
     tar.append_data(&mut header, path, content).expect("a file");
+}
+
+/// Adds what is below a folder, except for folders that are there: an archive with a path twice is refused as a layer.
+fn append_tree(tar: &mut tar::Builder<Vec<u8>>, tree: &Path, below: &Path) {
+    for entry in fs::read_dir(tree.join(below)).expect("a tree") {
+        let path = below.join(entry.expect("a tree").file_name());
+        let from = tree.join(&path);
+        let is_folder = fs::symlink_metadata(&from).expect("a tree").is_dir();
+        if !is_folder || !FOLDERS.iter().any(|known| path == Path::new(known)) {
+            tar.append_path_with_name(&from, &path).expect("a tree");
+        }
+        if is_folder {
+            append_tree(tar, tree, &path);
+        }
+    }
 }
 
 fn busybox() -> PathBuf {

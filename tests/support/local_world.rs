@@ -6,9 +6,10 @@ use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 use super::images::BaseImage;
+use super::koji_hub::{Hub, HubOptions};
 use super::registry::{Registry, RegistryOptions, image_tools};
 use super::sandbox::{Finished, Repository, Sandbox};
-use super::world::Running;
+use super::world::{PASSWORD, Running, write_profile};
 
 /// A Dockerfile that builds.
 pub const DOCKERFILE: &str = "\
@@ -28,6 +29,7 @@ pub struct LocalWorld {
     pub registry: Registry,
     /// The digest of `fedora:42` in it.
     pub base: String,
+    hub: Option<Hub>,
 }
 
 impl LocalWorld {
@@ -44,9 +46,25 @@ impl LocalWorld {
         let registry = Registry::with(options);
         let base = BaseImage::default().push(&registry, "fedora:42");
         let sandbox = Sandbox::new();
-        let world = LocalWorld { sandbox, registry, base };
+        let world = LocalWorld { sandbox, registry, base, hub: None };
         world.configure(section);
         Some(world)
+    }
+
+    /// A world with a Koji hub as well.
+    pub fn with_hub(options: HubOptions, section: &str) -> Option<LocalWorld> {
+        let mut world = LocalWorld::new()?;
+        let hub = Hub::start(options);
+        write_profile(&world.sandbox, &hub, "");
+        world.sandbox.set_variable("FEDPKG_CONTAINER_BUILD_PASSWORD", PASSWORD);
+        world.hub = Some(hub);
+        world.configure(section);
+        Some(world)
+    }
+
+    /// The hub of [`LocalWorld::with_hub`].
+    pub fn hub(&self) -> &Hub {
+        self.hub.as_ref().expect("a world with a hub")
     }
 
     /// Writes the configuration anew, with more lines for the section of local builds.
@@ -58,6 +76,9 @@ impl LocalWorld {
             "fedpkg",
             &format!("[fedpkg.local-build]\nsource_registry = {address}\nregistry = {address}\n{insecure}{section}"),
         );
+        if self.hub.is_some() {
+            return;
+        }
         // No hub: what is asked of one has tests of its own.
         let config = self.sandbox.root().join("etc/fedpkg.conf");
         let text = std::fs::read_to_string(&config).unwrap().replace("kojiprofile = koji\n", "");
@@ -76,6 +97,9 @@ impl LocalWorld {
     pub fn command(&self, arguments: &[&str]) -> Command {
         let mut command = self.sandbox.command(&self.sandbox.root().join("foo"));
         command.arg("-C").arg(self.sandbox.root().join("etc/fedpkg.conf"));
+        if self.hub.is_some() {
+            command.args(["--user", "packager"]);
+        }
         command.args(["--user-config", "/dev/null", "container-build", "--build-with", "local"]).args(arguments);
         command
     }

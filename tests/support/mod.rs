@@ -9,5 +9,6 @@ pub mod lookaside;
 pub mod peers;
 pub mod processes;
 pub mod registry;
+pub mod rpms;
 pub mod sandbox;
 pub mod world;

@@ -31,16 +31,7 @@ impl World {
     pub fn with(options: HubOptions, profile: &str) -> World {
         let hub = Hub::start(options);
         let mut sandbox = Sandbox::new();
-        sandbox.write(
-            "home/.koji/config",
-            &format!(
-                "[koji]\nserver = {}\nweburl = {}\ntopurl = {}\nauthtype = password\npoll_interval = 1\n\
-                 retry_interval = 1\n{profile}",
-                hub.url(),
-                hub.weburl(),
-                hub.topurl()
-            ),
-        );
+        write_profile(&sandbox, &hub, profile);
         sandbox.write_user_config("fedpkg", "");
         sandbox.write_config("fedpkg", "");
         sandbox.set_variable("FEDPKG_CONTAINER_BUILD_PASSWORD", PASSWORD);
@@ -70,6 +61,18 @@ impl World {
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0);
         Running { child: command.spawn().expect("the program starts"), sandbox: &self.sandbox }
     }
+}
+
+/// Writes the Koji profile `koji` that leads to a hub, with more lines.
+pub fn write_profile(sandbox: &Sandbox, hub: &Hub, more: &str) {
+    let (url, weburl, topurl) = (hub.url(), hub.weburl(), hub.topurl());
+    sandbox.write(
+        "home/.koji/config",
+        &format!(
+            "[koji]\nserver = {url}\nweburl = {weburl}\ntopurl = {topurl}\nauthtype = password\npoll_interval = 1\n\
+             retry_interval = 1\n{more}"
+        ),
+    );
 }
 
 /// A program that runs.

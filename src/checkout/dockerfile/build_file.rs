@@ -69,8 +69,8 @@ pub enum BuildFileError {
         /// What parse-dockerfile says.
         reason: String,
     },
-    /// Its last instruction goes on behind the end of the file.
-    #[error("line {line}: the last instruction is continued behind the end of the file")]
+    /// An instruction goes on behind the end of the file: a continued line, or a here-document without its end.
+    #[error("line {line}: the instruction goes on behind the end of the file")]
     Unfinished {
         /// The line, from 1.
         line: usize,
@@ -94,7 +94,10 @@ impl BuildFile {
     /// When the engine would refuse it.
     pub fn parse(content: &str) -> Result<BuildFile, BuildFileError> {
         let service = statements(content);
-        let (masked, here_document) = engine::masked(content, &service);
+        let engine::Masked { text: masked, first: here_document, unfinished } = engine::masked(content, &service);
+        if let Some(line) = unfinished {
+            return Err(BuildFileError::Unfinished { line });
+        }
         let start = masked.len() - masked.trim_start_matches(engine::BYTE_ORDER_MARK).len();
         let text = &masked[start..];
         let parsed = parse_dockerfile::parse(text)
@@ -309,6 +312,6 @@ mod tests {
     fn what_the_engine_refuses_has_a_line() {
         let error = |text| BuildFile::parse(text).unwrap_err().to_string();
         assert!(error("FROM a\nLABLE x=y\n").starts_with("line 2: "), "{}", error("FROM a\nLABLE x=y\n"));
-        assert_eq!(error("FROM a\nRUN x \\\n"), "line 2: the last instruction is continued behind the end of the file");
+        assert_eq!(error("FROM a\nRUN x \\\n"), "line 2: the instruction goes on behind the end of the file");
     }
 }

@@ -67,7 +67,7 @@ pub(super) fn divergences(content: &str, service: &[Statement]) -> Vec<Divergenc
     if content.starts_with(BYTE_ORDER_MARK) {
         found.push(Divergence { line: 1, kind: DivergenceKind::ByteOrderMark });
     }
-    let engine = Engine::read(&masked(content, service).0);
+    let engine = Engine::read(&masked(content, service).text);
     let read_until = engine.refusal.as_ref().map_or(usize::MAX, |refusal| refusal.line);
     let mut told = None;
     for instruction in service.iter().filter(|instruction| instruction.line < read_until) {
@@ -117,11 +117,20 @@ fn is_telling(keyword: &str) -> bool {
     TELLING.contains(&keyword)
 }
 
-/// The file with comments of the same length in place of here-documents, and blanks in place of their `<<`; and the line of the
-/// first of them.
-pub(super) fn masked(content: &str, service: &[Statement]) -> (String, Option<usize>) {
+/// A file without its here-documents.
+pub(super) struct Masked {
+    /// The file with comments of the same length in place of here-documents, and blanks in place of their `<<`.
+    pub text: String,
+    /// The line of the first here-document, from 1.
+    pub first: Option<usize>,
+    /// The line of one that never ends, from 1.
+    pub unfinished: Option<usize>,
+}
+
+/// Takes here-documents out.
+pub(super) fn masked(content: &str, service: &[Statement]) -> Masked {
     let mut text = content.as_bytes().to_vec();
-    let mut first = None;
+    let (mut first, mut unfinished) = (None, None);
     let mut lines = None;
     let mut read = 0;
     for statement in service.iter().filter(|statement| takes_here_documents(statement.keyword)) {
@@ -131,17 +140,20 @@ pub(super) fn masked(content: &str, service: &[Statement]) -> (String, Option<us
         }
         read = statement.span.end;
         for (start, document) in here_documents(statement) {
+            first.get_or_insert(statement.line);
             let sign = statement.in_file(start..start + SIGN.len());
             let lines = lines.get_or_insert_with(|| Lines::of(content));
-            let Some(end) = lines.end_of(&document, read).filter(|_| sign.len() == SIGN.len()) else { break };
+            let Some(end) = lines.end_of(&document, read).filter(|_| sign.len() == SIGN.len()) else {
+                unfinished.get_or_insert(statement.line);
+                break;
+            };
             text[read..end].iter_mut().filter(|byte| **byte != b'\n').for_each(|byte| *byte = b'#');
             text[sign].fill(b' ');
             read = end;
-            first.get_or_insert(statement.line);
         }
     }
     // Whole lines and ASCII characters were replaced, so that it is still UTF-8.
-    (String::from_utf8(text).unwrap_or_default(), first)
+    Masked { text: String::from_utf8(text).unwrap_or_default(), first, unfinished }
 }
 
 const SIGN: &str = "<<";

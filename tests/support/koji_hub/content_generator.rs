@@ -223,6 +223,13 @@ impl State {
         )
     }
 
+    /// `listBTypes()`.
+    pub fn types_of_builds(&self) -> Value {
+        let own = ["rpm", "maven", "win", "image"].into_iter();
+        let all = own.chain(self.options.types.iter().map(String::as_str)).enumerate();
+        Value::Array(all.map(|(at, name)| record([("id", (count(at) + 1).into()), ("name", name.into())])).collect())
+    }
+
     pub fn find_build(&self, nvr: &str) -> Option<&Build> {
         self.builds.iter().find(|build| build.nvr() == nvr)
     }

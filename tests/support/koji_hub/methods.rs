@@ -6,7 +6,7 @@ use super::state::{Build, State, Tag, calls_within, count};
 use super::xmlrpc::{Call, HubFault, Value, record, texts};
 
 /// What `system.listMethods` tells.
-pub const METHODS: [&str; 38] = [
+pub const METHODS: [&str; 40] = [
     "_listapi",
     "system.listMethods",
     "CGImport",
@@ -27,6 +27,7 @@ pub const METHODS: [&str; 38] = [
     "getLoggedInUser",
     "getNextRelease",
     "getPackageConfig",
+    "getRepo",
     "getSessionInfo",
     "getTag",
     "getTaskChildren",
@@ -36,6 +37,7 @@ pub const METHODS: [&str; 38] = [
     "getUser",
     "hello",
     "listArchives",
+    "listBTypes",
     "listTaskOutput",
     "listTasks",
     "login",
@@ -99,6 +101,7 @@ impl State {
                 Ok(Value::Array(self.offered().map(entry).collect()))
             }
             "getBuildTarget" => self.get_build_target(args),
+            "getRepo" => self.get_repo(args),
             "getBuildTargets" => {
                 let targets = self.targets.iter().map(|target| self.target_value(&target.name));
                 Ok(Value::Array(targets.collect()))
@@ -115,6 +118,7 @@ impl State {
             "cancelBuild" => self.cancel_build(caller, args),
             "getNextRelease" => self.next_release(args),
             "listArchives" => Ok(self.list_archives(args)),
+            "listBTypes" => Ok(self.types_of_builds()),
             "tagBuild" => self.tag_build(caller, args),
             _ => self.dispatch_tasks(caller, method, args),
         }
@@ -134,6 +138,22 @@ impl State {
             }
             None => Ok(Value::Nil),
         }
+    }
+
+    /// `RootExports.getRepo`: the newest repository of a tag that is ready.
+    fn get_repo(&self, args: &Args) -> Result<Value, HubFault> {
+        let wanted = args.required(0, "tag")?;
+        let tag =
+            self.find_tag(wanted).ok_or_else(|| HubFault::generic(format!("No such tagInfo: {}", wanted.repr())))?;
+        let repo = self.repos.get(&tag.name);
+        Ok(repo.map_or(Value::Nil, |id| {
+            record([
+                ("id", (*id).into()),
+                ("state", 1.into()),
+                ("tag_id", tag.id.into()),
+                ("tag_name", tag.name.as_str().into()),
+            ])
+        }))
     }
 
     fn target_value(&self, name: &str) -> Value {

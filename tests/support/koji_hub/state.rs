@@ -160,6 +160,8 @@ pub struct State {
     pub generators: ContentGenerators,
     /// Tags and NVRs, in the order of tagging.
     pub tagged: Vec<(String, String)>,
+    /// The newest repository of a tag, by the tag's name.
+    pub repos: BTreeMap<String, i64>,
 }
 
 impl State {
@@ -177,6 +179,7 @@ impl State {
             next_session: 115,
             next_key: 1,
             next_task: 24,
+            repos: BTreeMap::new(),
             hidden_methods: BTreeSet::new(),
             recorded: Vec::new(),
             injections: Vec::new(),
