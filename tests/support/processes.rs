@@ -34,14 +34,14 @@ pub fn mentioning(text: &str) -> Vec<Process> {
     processes.filter(|process| process.arguments.contains(text)).collect()
 }
 
-/// Waits until there is a process that has this text in its arguments, and returns it.
-pub fn wait_for(text: &str, patience: Duration) -> Process {
+/// Waits until there is a process with just these arguments, and returns it.
+pub fn wait_for(arguments: &str, patience: Duration) -> Process {
     let deadline = Instant::now() + patience;
     loop {
-        if let Some(process) = mentioning(text).into_iter().next() {
+        if let Some(process) = mentioning(arguments).into_iter().find(|process| process.arguments == arguments) {
             return process;
         }
-        assert!(Instant::now() < deadline, "no process with {text} in its arguments");
+        assert!(Instant::now() < deadline, "no process `{arguments}`");
         std::thread::sleep(Duration::from_millis(5));
     }
 }
