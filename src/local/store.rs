@@ -2,7 +2,7 @@
 //! and results afterwards. And the tidying after builds that were killed.
 //!
 //! Every running build holds a shared lock. Whoever gets it exclusively knows that no other build runs: then every working
-//! container in the storage, and every process whose root folder is in a build's folder, is left over from a killed one.
+//! container in the storage is left over from a killed one.
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io;
@@ -11,9 +11,9 @@ use std::path::{Path, PathBuf};
 
 use openssl::hash::{MessageDigest, hash};
 use rustix::fs::{FlockOperation, flock};
-use rustix::process::{Pid, Signal, kill_process};
 
 use super::engine::{Engine, EngineError, Storage, output};
+use super::orphans;
 
 /// How many builds' logs and results are kept.
 const KEPT_RESULTS: usize = 20;
@@ -182,7 +182,9 @@ impl Store {
         if stale.is_empty() && !self.unswept().exists() {
             return Ok(0);
         }
-        stale.iter().for_each(|folder| end_processes_in(folder));
+        for folder in &stale {
+            orphans::end_those_of(folder).await;
+        }
         if !self.sweep(engines).await? {
             return Ok(0);
         }
@@ -312,20 +314,6 @@ fn lock_folder(path: &Path) -> Result<File, StoreError> {
 fn remove(folder: &Path) {
     if let Err(error) = fs::remove_dir_all(folder) {
         tracing::debug!(folder = %folder.display(), %error, "cannot remove");
-    }
-}
-
-/// Ends processes whose root folder is in `folder`: what `RUN` started, and the engine did not outlive.
-fn end_processes_in(folder: &Path) {
-    let Ok(processes) = fs::read_dir("/proc") else { return };
-    for entry in processes.flatten() {
-        let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse::<i32>().ok()).and_then(Pid::from_raw)
-        else {
-            continue;
-        };
-        if fs::read_link(entry.path().join("root")).is_ok_and(|root| root.starts_with(folder)) {
-            let _ = kill_process(pid, Signal::KILL);
-        }
     }
 }
 

@@ -3,7 +3,6 @@
 use std::fs;
 use std::io::{BufRead as _, BufReader};
 use std::os::unix::process::CommandExt as _;
-use std::path::Path;
 use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
@@ -12,6 +11,7 @@ use openssl::hash::{MessageDigest, hash};
 use crate::support::local_world::LocalWorld;
 use crate::support::lookaside::Lookaside;
 use crate::support::processes::{self, Process};
+use crate::support::sandbox::Repository;
 use crate::support::world::PATIENCE;
 
 use super::failures::running;
@@ -27,8 +27,8 @@ fn hex(bytes: &[u8]) -> String {
 fn assert_tidy(world: &LocalWorld, when: &str) {
     assert_eq!(world.containers(), 0, "working containers, {when}");
     assert_eq!(world.mounts(), 0, "mounts, {when}");
-    let work = fs::read_dir(world.cache().join("work")).unwrap().flatten().map(|entry| entry.path());
-    assert_eq!(work.collect::<Vec<_>>(), [Path::new(""); 0], "{when}");
+    let work: Vec<_> = fs::read_dir(world.cache().join("work")).unwrap().map(|entry| entry.unwrap().path()).collect();
+    assert!(work.is_empty(), "{work:?}, {when}");
     assert_eq!(processes::of_folder(world.sandbox.root()), [], "{when}");
 }
 
@@ -45,26 +45,38 @@ fn assert_all_end(world: &LocalWorld, when: &str) {
     }
 }
 
+/// Ways to sleep in `RUN`: as anybody, without listening to signals, and away from everybody else.
+fn ways_to(nap: &str) -> [String; 3] {
+    [nap.to_owned(), format!("trap '' INT TERM HUP; {nap}; {nap}"), format!("busybox setsid {nap} & sleep 98765")]
+}
+
+/// Makes another commit with this in `RUN`.
+fn now_running(clone: &Repository<'_>, command: &str) {
+    clone.write("Dockerfile", &running(command));
+    clone.commit("Run something else");
+}
+
 // L55
 #[test]
 fn a_build_that_is_asked_to_stop_is_cancelled_and_leaves_nothing() {
     let Some(world) = LocalWorld::new() else { return };
+    let clone = world.clone(&running("true"));
     let nap = "sleep 98765.55";
-    for (signal, command) in [("INT", nap.to_owned()), ("TERM", nap.to_owned()), ("INT", format!("busybox setsid {nap}"))] {
-        let _clone = world.sandbox.root().join("foo").exists().then(|| fs::remove_dir_all(world.sandbox.root().join("foo")));
-        let _ = fs::remove_dir_all(world.sandbox.root().join("srv"));
-        let _clone = world.clone(&running(&command));
+    let cases = ways_to(nap).map(|command| ("INT", command)).into_iter().chain([("TERM", nap.to_owned())]);
+    for (signal, command) in cases {
+        now_running(&clone, &command);
         let run = world.start(&["--push"]);
         processes::wait_for(nap, PATIENCE);
         run.signal(signal);
         let asked = Instant::now();
         let run = run.finish();
-        assert!(asked.elapsed() < Duration::from_secs(8), "{signal} {:?}", asked.elapsed());
-        assert_eq!(run.status, Some(3), "{signal} {run}");
-        assert!(run.stdout.contains("foo (x86_64) was canceled\n"), "{signal} {run}");
-        assert!(!run.stderr.contains("Reason"), "{signal} {run}");
+        let took = asked.elapsed();
+        assert!(took < Duration::from_secs(8), "{signal} {command} {took:?}");
+        assert_eq!(run.status, Some(3), "{signal} {command} {run}");
+        assert!(run.stdout.contains("foo (x86_64) was canceled\n"), "{run}");
+        assert!(!run.stderr.contains("Reason"), "{run}");
         assert_eq!(processes::mentioning(nap), [], "{signal} {command}");
-        assert_tidy(&world, signal);
+        assert_tidy(&world, &format!("{signal} {command}"));
         assert!(world.registry.tags("demo/app").is_empty());
     }
 }
@@ -73,21 +85,21 @@ fn a_build_that_is_asked_to_stop_is_cancelled_and_leaves_nothing() {
 fn a_second_ctrl_c_ends_at_once_and_the_next_build_removes_the_rest() {
     let Some(world) = LocalWorld::new() else { return };
     let nap = "sleep 98765.56";
-    let clone = world.clone(&running(&format!("trap '' INT TERM HUP; {nap}; {nap}")));
+    let clone = world.clone(&running(&ways_to(nap)[1]));
     let run = world.start(&["--scratch"]);
     processes::wait_for(nap, PATIENCE);
     run.signal("INT");
-    std::thread::sleep(Duration::from_millis(300));
+    std::thread::sleep(Duration::from_millis(5));
     run.signal("INT");
     let asked = Instant::now();
     let run = run.finish();
     assert!(asked.elapsed() < Duration::from_secs(2), "{:?} {run}", asked.elapsed());
-    assert!(matches!(run.status, Some(3 | 130)), "{run}");
-    clone.write("Dockerfile", &running("true"));
-    clone.commit("No nap");
+    assert_eq!(run.status, Some(130), "{run}");
+    assert_all_end(&world, "nobody waits for anything");
+    assert_eq!(processes::mentioning(nap), []);
+    now_running(&clone, "true");
     let next = world.build(&["--scratch"]);
     assert!(next.succeeded(), "{next}");
-    assert_eq!(processes::mentioning(nap), []);
     assert_tidy(&world, "after the next build");
 }
 
@@ -95,44 +107,76 @@ fn a_second_ctrl_c_ends_at_once_and_the_next_build_removes_the_rest() {
 #[test]
 fn an_engine_that_is_killed_is_told_and_what_it_left_is_ended() {
     let Some(world) = LocalWorld::new() else { return };
+    let clone = world.clone(&running("true"));
     let nap = "sleep 98765.57";
-    for command in [nap.to_owned(), format!("trap '' INT TERM HUP; {nap}; {nap}"), format!("busybox setsid {nap} & wait")] {
-        let _ = fs::remove_dir_all(world.sandbox.root().join("foo"));
-        let _ = fs::remove_dir_all(world.sandbox.root().join("srv"));
-        let clone = world.clone(&running(&command));
+    for command in ways_to(nap) {
+        now_running(&clone, &command);
         let run = world.start(&["--push", "--output", "json"]);
         processes::wait_for(nap, PATIENCE);
-        engines(&world).iter().filter(|engine| engine.arguments.contains(" build ")).for_each(|it| it.signal("KILL"));
+        let engine = engines(&world).into_iter().find(|engine| engine.arguments.contains(" build ")).unwrap();
+        engine.signal("KILL");
         let run = run.finish();
         assert_eq!(run.status, Some(1), "{run}");
-        assert!(run.stdout.contains("buildah was killed by signal 9"), "{run}");
-        let left = processes::left_after(nap, Duration::from_secs(2));
-        assert_eq!(left, [], "{command}");
-        clone.write("Dockerfile", &running("true"));
-        clone.commit("No nap");
+        assert!(run.stdout.contains("building for x86_64: buildah was killed by signal 9"), "{run}");
+        assert_eq!(processes::mentioning(nap), [], "{command}");
+        assert_tidy(&world, &command);
+    }
+    now_running(&clone, "true");
+    let next = world.build(&["--push"]);
+    assert!(next.succeeded(), "{next}");
+    assert_tidy(&world, "after the next build");
+}
+
+#[test]
+fn everything_ends_by_itself_when_the_program_is_killed() {
+    let Some(world) = LocalWorld::new() else { return };
+    let clone = world.clone(&running("true"));
+    let nap = "sleep 98765.58";
+    for command in ways_to(nap) {
+        now_running(&clone, &command);
+        let run = world.start(&["--scratch"]);
+        processes::wait_for(nap, PATIENCE);
+        run.signal("KILL");
+        assert_eq!(run.finish().status, None);
+        assert_all_end(&world, "without anybody to end it");
+        assert_eq!(processes::mentioning(nap), [], "{command}");
+        now_running(&clone, "true");
         let next = world.build(&["--scratch"]);
         assert!(next.succeeded(), "{next}");
-        assert_tidy(&world, &command);
+        assert!(next.stdout.contains("what 1 killed build(s) had left here was removed"), "{next}");
+        assert_tidy(&world, "after the next build");
     }
 }
 
 #[test]
-fn the_engine_ends_by_itself_when_the_program_is_killed() {
+fn a_build_that_begins_while_a_killed_ones_engine_still_ends_does_not_wait_for_it() {
     let Some(world) = LocalWorld::new() else { return };
-    let nap = "sleep 98765.58";
-    let clone = world.clone(&running(nap));
+    let nap = "sleep 98765.59";
+    let clone = world.clone(&running(&ways_to(nap)[1]));
     let run = world.start(&["--scratch"]);
     processes::wait_for(nap, PATIENCE);
+    // It cannot react to anything.
+    let stopped: Vec<Process> = engines(&world);
+    stopped.iter().for_each(|engine| engine.signal("STOP"));
     run.signal("KILL");
     assert_eq!(run.finish().status, None);
-    assert_all_end(&world, "without anybody to end it");
-    assert_eq!(processes::mentioning(nap), []);
-    clone.write("Dockerfile", &running("true"));
-    clone.commit("No nap");
+    now_running(&clone, "true");
+    let began = Instant::now();
     let next = world.build(&["--scratch"]);
-    assert!(next.succeeded(), "{next}");
-    assert!(next.stdout.contains("what 1 killed build(s) had left here was removed"), "{next}");
+    assert!(next.succeeded() && began.elapsed() < Duration::from_secs(8), "{:?} {next}", began.elapsed());
+    assert_eq!(processes::mentioning(nap), []);
     assert_tidy(&world, "after the next build");
+}
+
+#[test]
+fn what_run_leaves_in_the_background_ends_with_the_build() {
+    let Some(world) = LocalWorld::new() else { return };
+    let nap = "sleep 98765.61";
+    let _clone = world.clone(&running(&format!("busybox setsid {nap} & echo hello > /hello")));
+    let run = world.build(&["--push"]);
+    assert!(run.succeeded(), "{run}");
+    assert_eq!(processes::mentioning(nap), []);
+    assert_tidy(&world, "after a build with a daemon");
 }
 
 /// Programs that work for builds of this world.
