@@ -3,9 +3,12 @@
 mod bases;
 mod everything;
 mod exports;
+mod fetched;
 mod images;
 mod imports;
 mod kills;
+mod naming;
 mod packages;
+mod stages;
 mod tags;
 mod target_repo;

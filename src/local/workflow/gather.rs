@@ -8,6 +8,7 @@ use crate::event::Warning;
 use crate::http::{self, ClientOptions, Redirects};
 use crate::koji::call::Call;
 use crate::koji::xmlrpc::Value;
+use crate::local::artifacts::url_list::UrlArtifact;
 use crate::local::artifacts::{
     Cache, Download, FetchEvent, FetchStep, Fetcher, Provenance, lookaside_downloads, url_list,
 };
@@ -102,10 +103,22 @@ impl Run<'_> {
             downloads.extend(lookaside_downloads(&lookaside.base, &lookaside.repository, &sources)?);
         }
         let allowed = &self.order.artifacts_allowed;
-        if let Some(artifacts) = url_list::read(root, allowed).transpose()? {
-            downloads.extend(artifacts.iter().map(|artifact| artifact.download(allowed)));
-        }
+        downloads.extend(self.listed(prepared)?.iter().map(|artifact| artifact.download(allowed)));
         Ok(downloads)
+    }
+
+    fn listed(&self, prepared: &Prepared) -> Result<Vec<UrlArtifact>, LocalError> {
+        let listed = url_list::read(&prepared.context.path, &self.order.artifacts_allowed).transpose()?;
+        Ok(listed.unwrap_or_default())
+    }
+
+    /// Warns of what is fine for now.
+    pub(super) async fn warn_of_lists(&self, prepared: &Prepared) -> Result<(), LocalError> {
+        for artifact in self.listed(prepared)?.iter().filter(|artifact| artifact.source.is_none()) {
+            let text = format!("fetch-artifacts-url.yaml: {} has no source-url, which is deprecated", artifact.url);
+            self.journal.warn(Warning::User { text }).await;
+        }
+        Ok(())
     }
 
     /// Step 3: fetches them.
