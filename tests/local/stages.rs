@@ -219,3 +219,19 @@ fn the_work_tree_is_built_only_where_that_is_asked_for() {
     let labels = &world.registry.config(&reference)["config"]["Labels"];
     assert_eq!(labels["vcs-ref"], format!("{}-dirty", clone.head()));
 }
+
+#[test]
+fn packages_are_found_in_images_with_triggers_and_no_trigger_runs() {
+    let Some(rpms) = crate::support::rpms::Rpms::shared() else { return };
+    let Some(world) = LocalWorld::new() else { return };
+    let tree = rpms.tree(&["foo"]);
+    let onbuild = vec!["RUN test -e /from-a-build || exit 9".to_owned()];
+    let base = BaseImage { onbuild, trees: vec![tree.path().to_owned()], ..BaseImage::default() };
+    base.file("/from-a-build", b"").push(&world.registry, "fedora:42");
+    world.clone(&format!("FROM fedora:42\n{LABELS}ONBUILD RUN exit 8\nRUN echo 1 > /one\n"));
+    let run = world.build(&[]);
+    assert!(run.succeeded(), "{run}");
+    assert!(run.stdout.contains("packages: 1, of them new: 0"), "{run}");
+    assert_eq!((world.containers(), world.mounts()), (0, 0));
+    assert!(!world.buildah(&["images"]).contains("contents"), "what was made for looking is gone");
+}
