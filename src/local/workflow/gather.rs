@@ -56,10 +56,10 @@ impl Run<'_> {
     /// Step 1: asks for the base images. The step goes on while they are pulled.
     pub(super) async fn bases(&self, prepared: &Prepared) -> Result<(BaseImages, Option<Step>), LocalError> {
         if prepared.images.is_empty() {
-            let why =
-                "Koji makes base images from kickstart files; the build service refuses nothing, and builds it so";
-            let what = "FROM scratch only: an image without a parent".to_owned();
-            self.journal.warn(Warning::Omitted { what, why: why.to_owned() }).await;
+            let what = "how distributions make base images".to_owned();
+            let why = "this one is FROM scratch; theirs are made in Koji, of kickstart files or image descriptions"
+                .to_owned();
+            self.journal.warn(Warning::Omitted { what, why }).await;
             return Ok((BaseImages { parents: prepared.parents.clone(), images: Vec::new() }, None));
         }
         let mut step = self.journal.begin(StepName::BaseImage).await;
