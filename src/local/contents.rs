@@ -60,11 +60,70 @@ struct Facts {
     database: Option<RpmDb>,
 }
 
-/// Looks into an image of the storage. `folder` is for copies.
+/// Looks into an image of the storage. `folder` is for copies. An image with `triggers` (`ONBUILD`) is looked at through
+/// another one, because a container that is made of it would run them.
 ///
 /// # Errors
 /// When the engine cannot show it, or its database cannot be read.
-pub async fn of(engine: &Engine, image: &str, folder: &Path) -> Result<Contents, ContentsError> {
+pub async fn of(engine: &Engine, image: &str, triggers: bool, folder: &Path) -> Result<Contents, ContentsError> {
+    if !triggers {
+        return of_plain(engine, image, folder).await;
+    }
+    let io = |source| ContentsError::Io { image: image.to_owned(), source };
+    let work = tempfile::Builder::new().prefix("excerpt").tempdir_in(folder).map_err(io)?;
+    let name = work.path().file_name().unwrap_or_default().to_string_lossy().to_lowercase();
+    let excerpt = Excerpt { engine, image, name: format!("localhost/contents:{name}"), folder: work.path() };
+    let mut lines = String::new();
+    for path in LOOKED_AT {
+        let line = format!("COPY --from={image} {path} {path}\n");
+        if excerpt.build(&line).await? {
+            lines.push_str(&line);
+        }
+    }
+    excerpt.build(&lines).await?;
+    let found = of_plain(engine, &excerpt.name, folder).await;
+    output(engine.quick_buildah().args(["rmi", "--force", &excerpt.name]), "removing an excerpt").await?;
+    found
+}
+
+/// What is looked at in an image.
+const LOOKED_AT: [&str; 4] = ["/var/lib/rpm", "/usr/lib/sysimage/rpm", "/bin/sh", "/etc/os-release"];
+
+/// An image with some files of another one and none of its triggers.
+struct Excerpt<'a> {
+    engine: &'a Engine,
+    image: &'a str,
+    name: String,
+    folder: &'a Path,
+}
+
+impl Excerpt<'_> {
+    /// Builds it of nothing and these lines; `false` when what they copy is not there.
+    async fn build(&self, lines: &str) -> Result<bool, ContentsError> {
+        let dockerfile = self.folder.join("Dockerfile");
+        let io = |source| ContentsError::Io { image: self.image.to_owned(), source };
+        fs::write(&dockerfile, format!("FROM scratch\nLABEL a=b\n{lines}")).map_err(io)?;
+        let mut command = self.engine.buildah();
+        command.args([
+            "build",
+            "--quiet",
+            "--isolation",
+            "chroot",
+            "--layers=false",
+            "--pull=never",
+            "--tag",
+            &self.name,
+        ]);
+        command.arg("--file").arg(&dockerfile).arg(self.folder);
+        match output(&mut command, &format!("looking into {}", self.image)).await {
+            Ok(_) => Ok(true),
+            Err(EngineError::Failed { message, .. }) if message.contains("no such file or directory") => Ok(false),
+            Err(error) => Err(error.into()),
+        }
+    }
+}
+
+async fn of_plain(engine: &Engine, image: &str, folder: &Path) -> Result<Contents, ContentsError> {
     let what = format!("looking into {image}");
     let io = |source| ContentsError::Io { image: image.to_owned(), source };
     let copies = tempfile::tempdir_in(folder).map_err(io)?;

@@ -129,7 +129,7 @@ impl LocalError {
                 _,
             ) => ErrorKind::Refused,
             (LocalError::Domain(_) | LocalError::Lookaside(_) | LocalError::Setup(_), _) => ErrorKind::Config,
-            (LocalError::Session(_), _) => ErrorKind::Server,
+            (LocalError::Session(error) | LocalError::Release(ReleaseError::Unknown(error)), _) => session_kind(error),
             _ => ErrorKind::BuildFailed,
         }
     }
@@ -168,6 +168,16 @@ impl LocalError {
             LocalError::Export(ExportError::Exists { .. }) => "move it away, or choose another name".to_owned(),
             _ => return None,
         })
+    }
+}
+
+fn session_kind(error: &SessionError) -> ErrorKind {
+    match error {
+        SessionError::Unreachable { .. } | SessionError::Certificate { .. } | SessionError::Status { .. } => {
+            ErrorKind::Network
+        }
+        SessionError::Login { .. } | SessionError::Negotiate { .. } => ErrorKind::Authentication,
+        _ => ErrorKind::Server,
     }
 }
 

@@ -66,6 +66,11 @@ impl ImageConfig {
         pairs.map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
     }
 
+    /// Whether images that are built on it begin with instructions of its own.
+    pub fn has_triggers(&self) -> bool {
+        self.config.on_build.as_ref().is_some_and(|triggers| !triggers.is_empty())
+    }
+
     /// The labels.
     pub fn labels(&self) -> BTreeMap<String, String> {
         self.config.labels.clone().unwrap_or_default()

@@ -255,6 +255,7 @@ impl Run<'_> {
         for (what, why) in &prepared.omitted {
             self.journal.warn(Warning::Omitted { what: what.clone(), why: why.clone() }).await;
         }
+        self.warn_of_lists(&prepared).await?;
         let ready = self.stoppable(self.ready(prepared, downloads, hub)).await?;
         let builds = self.stoppable(self.write(&ready)).await?;
         let logs = self.build(&builds, failed_log).await?;

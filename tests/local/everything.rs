@@ -113,7 +113,7 @@ fn all_steps_in_one_build() {
     packages.sort_unstable();
     assert_eq!(packages, ["bar-2.0-3.fc42.noarch", "foo-1.2-3.fc42.noarch"]);
     world.buildah(&["rm", "--all"]);
-    assert!(run.stdout.contains("2 packages, 1 of them new"), "{run}");
+    assert!(run.stdout.contains("packages: 2, of them new: 1"), "{run}");
 
     // The archive, and Koji.
     let archive = format!("docker-archive:{}", archive.display());

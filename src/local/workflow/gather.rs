@@ -8,6 +8,7 @@ use crate::event::Warning;
 use crate::http::{self, ClientOptions, Redirects};
 use crate::koji::call::Call;
 use crate::koji::xmlrpc::Value;
+use crate::local::artifacts::url_list::UrlArtifact;
 use crate::local::artifacts::{
     Cache, Download, FetchEvent, FetchStep, Fetcher, Provenance, lookaside_downloads, url_list,
 };
@@ -55,10 +56,10 @@ impl Run<'_> {
     /// Step 1: asks for the base images. The step goes on while they are pulled.
     pub(super) async fn bases(&self, prepared: &Prepared) -> Result<(BaseImages, Option<Step>), LocalError> {
         if prepared.images.is_empty() {
-            let why =
-                "Koji makes base images from kickstart files; the build service refuses nothing, and builds it so";
-            let what = "FROM scratch only: an image without a parent".to_owned();
-            self.journal.warn(Warning::Omitted { what, why: why.to_owned() }).await;
+            let what = "how distributions make base images".to_owned();
+            let why = "this one is FROM scratch; theirs are made in Koji, of kickstart files or image descriptions"
+                .to_owned();
+            self.journal.warn(Warning::Omitted { what, why }).await;
             return Ok((BaseImages { parents: prepared.parents.clone(), images: Vec::new() }, None));
         }
         let mut step = self.journal.begin(StepName::BaseImage).await;
@@ -102,10 +103,22 @@ impl Run<'_> {
             downloads.extend(lookaside_downloads(&lookaside.base, &lookaside.repository, &sources)?);
         }
         let allowed = &self.order.artifacts_allowed;
-        if let Some(artifacts) = url_list::read(root, allowed).transpose()? {
-            downloads.extend(artifacts.iter().map(|artifact| artifact.download(allowed)));
-        }
+        downloads.extend(self.listed(prepared)?.iter().map(|artifact| artifact.download(allowed)));
         Ok(downloads)
+    }
+
+    fn listed(&self, prepared: &Prepared) -> Result<Vec<UrlArtifact>, LocalError> {
+        let listed = url_list::read(&prepared.context.path, &self.order.artifacts_allowed).transpose()?;
+        Ok(listed.unwrap_or_default())
+    }
+
+    /// Warns of what is fine for now.
+    pub(super) async fn warn_of_lists(&self, prepared: &Prepared) -> Result<(), LocalError> {
+        for artifact in self.listed(prepared)?.iter().filter(|artifact| artifact.source.is_none()) {
+            let text = format!("fetch-artifacts-url.yaml: {} has no source-url, which is deprecated", artifact.url);
+            self.journal.warn(Warning::User { text }).await;
+        }
+        Ok(())
     }
 
     /// Step 3: fetches them.

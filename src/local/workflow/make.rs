@@ -167,7 +167,7 @@ impl Run<'_> {
             let looking = async {
                 match &base {
                     Some(base) if keeps_files(ready, &build.arch) => Ok(base.clone()),
-                    _ => contents::of(&build.engine, &image.name, self.work.path()).await,
+                    _ => contents::of(&build.engine, &image.name, image.config.has_triggers(), self.work.path()).await,
                 }
             };
             let (contents, ()) = tokio::join!(looking, self.forget_earlier(&build));
@@ -217,7 +217,7 @@ impl Run<'_> {
             return;
         }
         let new = inspection.packages.iter().filter(|found| !found.inherited).count();
-        step.say(format_args!("{arch}: {} packages, {new} of them new", inspection.packages.len())).await;
+        step.say(format_args!("{arch}: packages: {}, of them new: {new}", inspection.packages.len())).await;
         step.say(table(&inspection.table())).await;
     }
 
@@ -276,9 +276,9 @@ fn keeps_files(ready: &Ready, arch: &str) -> bool {
     let (Some(stage), Some(Parent::Image(_))) = (ready.prepared.file.stages.last(), ready.bases.parents.last()) else {
         return false;
     };
-    let triggers = variant(ready.bases.last(), arch).and_then(|base| base.config.config.on_build.as_ref());
+    let triggers = variant(ready.bases.last(), arch).is_none_or(|base| base.config.has_triggers());
     let changes = |keyword: &str| !METADATA.contains(&keyword);
-    triggers.is_none_or(Vec::is_empty) && !stage.instructions.iter().any(|instruction| changes(&instruction.keyword))
+    !triggers && !stage.instructions.iter().any(|instruction| changes(&instruction.keyword))
 }
 
 fn failure_log(log: &BuildLog) -> FailureLog {

@@ -196,7 +196,8 @@ impl Run<'_> {
         if let Some(known) = fs::read(&path).ok().and_then(|text| serde_json::from_slice(&text).ok()) {
             return Ok(known);
         }
-        let found = contents::of(engine, &base.pinned().to_string(), self.work.path()).await?;
+        let found =
+            contents::of(engine, &base.pinned().to_string(), variant.config.has_triggers(), self.work.path()).await?;
         if let (Ok(()), Ok(text)) = (fs::create_dir_all(&folder), serde_json::to_vec(&found)) {
             let _ = write_private(&path, &text);
         }
