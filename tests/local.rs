@@ -8,7 +8,6 @@ mod fetched;
 mod images;
 mod imports;
 mod interruptions;
-mod kills;
 mod naming;
 mod packages;
 mod stages;

@@ -46,6 +46,8 @@ pub fn guard(arguments: &[OsString]) -> io::Result<u8> {
 
 async fn watch(parent: &OsStr, program: &OsStr, arguments: &[OsString]) -> io::Result<ExitStatus> {
     let mut asked = signal(SignalKind::terminate())?;
+    // The kernel sends it to a group that lost its parent while a member was stopped. It is no wish of anybody's.
+    let _ignored = signal(SignalKind::hangup())?;
     set_child_subreaper(Some(getpid()))?;
     set_parent_process_death_signal(Some(Signal::TERM))?;
     if !is_alive(parent) {
