@@ -10,7 +10,7 @@ use fedpkg_container_build::error::{Error, ErrorKind};
 use fedpkg_container_build::exit_code::ExitCode;
 use fedpkg_container_build::http;
 use fedpkg_container_build::local::contents::{self, COPY_CONTENTS};
-use fedpkg_container_build::local::engine::{GUARD, guard};
+use fedpkg_container_build::local::guard::{GUARD, guard};
 use fedpkg_container_build::plugin::{self, Identity, Style};
 use fedpkg_container_build::report::mode::{Color, Surroundings};
 use fedpkg_container_build::report::{Format, OutputMode, text};
@@ -49,7 +49,10 @@ fn main() -> ProcessExit {
 fn inner_call(arguments: &[OsString]) -> Option<ProcessExit> {
     let (name, rest) = arguments.split_first()?;
     let error = if name == GUARD {
-        guard(rest)
+        match guard(rest) {
+            Ok(code) => return Some(code.into()),
+            Err(error) => error,
+        }
     } else if name == COPY_CONTENTS {
         match contents::copy(rest) {
             Ok(()) => return Some(ExitCode::Success.into()),

@@ -3,10 +3,11 @@
 mod bases;
 mod everything;
 mod exports;
+mod failures;
 mod fetched;
 mod images;
 mod imports;
-mod kills;
+mod interruptions;
 mod naming;
 mod packages;
 mod stages;

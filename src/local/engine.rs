@@ -1,12 +1,12 @@
 //! buildah and skopeo as child processes: how they are called, listened to, stopped, and what their errors mean.
 //!
 //! A child is in a process group of its own, so that Ctrl-C reaches us and not it, and everything it started can be stopped at
-//! once. It is begun by this program's own [`guard`], so that it gets a SIGTERM when we die ourselves, and ends; what it leaves then, the
-//! next run removes ([`super::store`]). Passwords are never arguments: credentials are in files, values of build arguments in the environment.
+//! once. It is begun by this program's own [`guard`], so that it ends when we die ourselves; what it leaves then, the next run
+//! removes ([`super::store`]). Passwords are never arguments: credentials are in files, values of build arguments in the environment.
 
 use std::ffi::OsStr;
 use std::io;
-use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
+use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
@@ -17,19 +17,17 @@ use tokio::io::AsyncReadExt as _;
 use tokio::net::unix::pipe;
 use tokio::process::{Child, Command};
 
+use super::guard::{self, GUARD};
 use super::trouble::Trouble;
 use crate::builder::Interrupt;
 use crate::http;
 
-/// How long a child may take to end by itself after it was asked to.
-const GRACE: Duration = Duration::from_secs(10);
+/// How long a child may take to end after it was asked to. Its guard makes it end before that.
+const GRACE: Duration = guard::GRACE.saturating_add(Duration::from_secs(5));
 /// The most bytes of a log that are told at once.
 const CHUNK: usize = 64 * 1024;
 /// The most bytes of standard error that are kept for an error's text.
 const KEPT_STDERR: usize = 16 * 1024;
-
-/// The first argument by which this program is told to be a guard.
-pub const GUARD: &str = "__guard";
 
 /// The programs, and where they keep images.
 #[derive(Debug, Clone)]
@@ -179,24 +177,6 @@ impl Engine {
         }
         command
     }
-}
-
-/// Becomes `program`, after seeing to it that it ends when the process that started us does. Comes back only with an error.
-///
-/// `arguments` are the parent's process id, the program, and the program's arguments.
-pub fn guard(arguments: &[std::ffi::OsString]) -> io::Error {
-    let [parent, program, rest @ ..] = arguments else {
-        return io::Error::new(io::ErrorKind::InvalidInput, "no program to guard");
-    };
-    if let Err(errno) = rustix::process::set_parent_process_death_signal(Some(Signal::TERM)) {
-        return errno.into();
-    }
-    let alive = rustix::process::getppid()
-        .is_some_and(|pid| Some(pid.as_raw_nonzero().get().to_string().as_str()) == parent.to_str());
-    if !alive {
-        return io::Error::other("the program that started this one is gone");
-    }
-    std::process::Command::new(program).args(rest).exec()
 }
 
 /// Runs a child and takes what it prints on standard output. `what` is for errors.

@@ -160,9 +160,7 @@ impl LocalError {
                     .to_owned()
             }
             LocalError::TooLarge { .. } => format!("make it smaller, or raise image_size_limit in [{section}]"),
-            LocalError::Store(StoreError::NotOurs { .. }) => {
-                "remove it, or choose other folders with XDG_CACHE_HOME, XDG_STATE_HOME and XDG_RUNTIME_DIR".to_owned()
-            }
+            LocalError::Store(error) => error.hint(),
             LocalError::YumRepo(YumRepoError::NotAllowed { .. }) => {
                 format!("scratch builds may use any; else add the host to yum_repo_allowed_domains in [{section}]")
             }

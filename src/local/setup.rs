@@ -63,6 +63,12 @@ pub enum SetupError {
         /// What buildah said of the last one.
         reason: String,
     },
+    /// buildah refuses to work for a user without a name.
+    #[error("user {uid} has no entry in the list of users (/etc/passwd), which buildah needs")]
+    UnknownUser {
+        /// The user's id.
+        uid: u32,
+    },
     /// The user may not map further user ids, which `RUN` needs.
     #[error("{user} has no range of ids in {file}, which RUN needs when it is not root's")]
     NoSubordinateIds {
@@ -95,7 +101,9 @@ impl SetupError {
             SetupError::NoSubordinateIds { user, .. } => {
                 format!("as root: usermod --add-subuids 100000-165535 --add-subgids 100000-165535 {user}")
             }
-            SetupError::Engine(_) | SetupError::Store(_) | SetupError::Registry(_) => return None,
+            SetupError::UnknownUser { .. } => "build as a user that `getent passwd` knows".to_owned(),
+            SetupError::Store(error) => error.hint(),
+            SetupError::Engine(_) | SetupError::Registry(_) => return None,
         })
     }
 }
@@ -192,6 +200,9 @@ async fn choose_driver(engine: &mut Engine, store: &Store) -> Result<(), SetupEr
         match output(engine.buildah().arg("info"), "trying the storage").await {
             Ok(_) => return Ok(store.set_driver(driver)?),
             Err(error) => reason = error.to_string(),
+        }
+        if reason.contains("unknown userid") {
+            return Err(SetupError::UnknownUser { uid: rustix::process::geteuid().as_raw() });
         }
     }
     Err(SetupError::NoDriver { reason })

@@ -2,7 +2,7 @@
 //! and results afterwards. And the tidying after builds that were killed.
 //!
 //! Every running build holds a shared lock. Whoever gets it exclusively knows that no other build runs: then every working
-//! container in the storage, and every process whose root folder is in a build's folder, is left over from a killed one.
+//! container in the storage is left over from a killed one.
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io;
@@ -11,9 +11,9 @@ use std::path::{Path, PathBuf};
 
 use openssl::hash::{MessageDigest, hash};
 use rustix::fs::{FlockOperation, flock};
-use rustix::process::{Pid, Signal, kill_process};
 
 use super::engine::{Engine, EngineError, Storage, output};
+use super::orphans;
 
 /// How many builds' logs and results are kept.
 const KEPT_RESULTS: usize = 20;
@@ -48,6 +48,20 @@ pub enum StoreError {
         /// The folder.
         path: PathBuf,
     },
+}
+
+impl StoreError {
+    /// What to do about it.
+    pub fn hint(&self) -> String {
+        let others = "choose other folders with XDG_CACHE_HOME, XDG_STATE_HOME and XDG_RUNTIME_DIR";
+        match self {
+            StoreError::Io { source, .. } if source.kind() == io::ErrorKind::StorageFull => {
+                format!("make room there, or {others}")
+            }
+            StoreError::Io { .. } => others.to_owned(),
+            StoreError::NotOurs { .. } => format!("remove it, or {others}"),
+        }
+    }
 }
 
 /// The storage, locked for a build.
@@ -106,9 +120,7 @@ impl Store {
         // Storage of one driver cannot be read by another.
         let root =
             self.places.cache.join(if driver == "overlay" { "storage".into() } else { format!("storage-{driver}") });
-        let digest = hash(MessageDigest::sha256(), root.as_os_str().as_encoded_bytes())
-            .map_err(|error| io_error("name", &root, io::Error::other(error)))?;
-        let name: String = digest.iter().take(4).map(|byte| format!("{byte:02x}")).collect();
+        let name = name_of(root.as_os_str().as_encoded_bytes(), &root)?;
         let runroot = self.places.runtime.join(format!("storage-{name}"));
         private_folder(&runroot)?;
         // Else the engine mounts the folder onto itself and leaves it so, and nobody could remove it.
@@ -136,7 +148,9 @@ impl Store {
     /// # Errors
     /// When it cannot be made.
     pub fn work(&self, id: &str) -> Result<Work, StoreError> {
-        let path = self.work_folder()?.join(id);
+        let folder = self.work_folder()?;
+        let _creating = lock_folder(&folder)?;
+        let path = folder.join(id);
         DirBuilder::new().mode(0o700).create(&path).map_err(|source| io_error("create", &path, source))?;
         let lock_path = path.join("lock");
         let lock = lock_file(&lock_path)?;
@@ -165,10 +179,12 @@ impl Store {
     /// When an engine cannot remove its containers.
     pub async fn tidy(&self, engines: &[Engine]) -> Result<usize, EngineError> {
         let Ok(stale) = self.stale() else { return Ok(0) };
-        if stale.is_empty() {
+        if stale.is_empty() && !self.unswept().exists() {
             return Ok(0);
         }
-        stale.iter().for_each(|folder| end_processes_in(folder));
+        for folder in &stale {
+            orphans::end_those_of(folder).await;
+        }
         if !self.sweep(engines).await? {
             return Ok(0);
         }
@@ -176,7 +192,8 @@ impl Store {
         Ok(stale.len())
     }
 
-    /// Removes all working containers, if no other build runs. Returns whether that was so.
+    /// Removes all working containers, if no other build runs; else it is left to a later one. Returns whether that was so. The
+    /// caller must have no container that it still wants.
     ///
     /// # Errors
     /// When an engine cannot remove its containers.
@@ -184,6 +201,7 @@ impl Store {
         if flock(&self.lock, FlockOperation::NonBlockingLockExclusive).is_err() {
             // A failed attempt to get more may have cost what was held.
             let _ = flock(&self.lock, FlockOperation::LockShared);
+            let _ = write_private(&self.unswept(), b"");
             return Ok(false);
         }
         let mut removed = Ok(true);
@@ -192,19 +210,25 @@ impl Store {
                 removed = Err(error);
             }
         }
+        if removed.is_ok() {
+            let _ = fs::remove_file(self.unswept());
+        }
         let _ = flock(&self.lock, FlockOperation::LockShared);
         removed
+    }
+
+    /// A file that is there when containers may be left that could not be removed while other builds ran.
+    fn unswept(&self) -> PathBuf {
+        self.places.cache.join("unswept")
     }
 
     /// Folders of builds that nobody holds.
     fn stale(&self) -> Result<Vec<PathBuf>, StoreError> {
         let folder = self.work_folder()?;
+        // Else one that is just being created would look like one whose builder is gone.
+        let _creating = lock_folder(&folder)?;
         let entries = fs::read_dir(&folder).map_err(|source| io_error("list", &folder, source))?;
-        let abandoned = |path: &PathBuf| {
-            let lock = OpenOptions::new().read(true).write(true).open(path.join("lock"));
-            lock.is_ok_and(|lock| flock(&lock, FlockOperation::NonBlockingLockExclusive).is_ok())
-        };
-        Ok(entries.flatten().map(|entry| entry.path()).filter(abandoned).collect())
+        Ok(entries.flatten().map(|entry| entry.path()).filter(|path| !is_held(path)).collect())
     }
 }
 
@@ -212,6 +236,10 @@ impl Work {
     /// The folder.
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    fn id(&self) -> String {
+        self.path.file_name().unwrap_or_default().to_string_lossy().into_owned()
     }
 }
 
@@ -222,37 +250,70 @@ impl Drop for Work {
 }
 
 impl Store {
-    /// Notes that an image has the place of an earlier one of the same thing. The earlier one's name comes back, so that it can be
-    /// removed.
-    pub fn replace_image(&self, what: &str, name: &str) -> Option<String> {
-        let folder = self.places.cache.join("images");
-        private_folder(&folder).ok()?;
-        let key = super::base_image::sha256(what.as_bytes()).ok()?;
-        let path = folder.join(key.trim_start_matches("sha256:"));
-        let earlier = fs::read_to_string(&path).ok();
-        write_private(&path, name.as_bytes()).ok()?;
-        earlier.filter(|earlier| earlier != name)
+    /// Notes that a build makes the image `name` of `what`, before it does.
+    ///
+    /// # Errors
+    /// When it cannot be written down.
+    pub fn note_image(&self, what: &str, work: &Work, name: &str) -> Result<(), StoreError> {
+        self.change_images(what, |images| images.push((work.id(), name.to_owned())))
     }
+
+    /// Takes the images that earlier builds have made of `what`, so that they can be removed. Those of builds that still run stay.
+    ///
+    /// # Errors
+    /// When what is noted cannot be read or written.
+    pub fn take_earlier_images(&self, what: &str, work: &Work) -> Result<Vec<String>, StoreError> {
+        let builds = self.work_folder()?;
+        let mut earlier = Vec::new();
+        self.change_images(what, |images| {
+            let (stay, gone) = std::mem::take(images)
+                .into_iter()
+                .partition(|(build, _)| *build == work.id() || is_held(&builds.join(build)));
+            *images = stay;
+            earlier = gone;
+        })?;
+        Ok(earlier.into_iter().map(|(_, name)| name).collect())
+    }
+
+    /// Changes the list of the images of `what`: a line for each, with the build's id and the image's name.
+    fn change_images(&self, what: &str, change: impl FnOnce(&mut Vec<(String, String)>)) -> Result<(), StoreError> {
+        let folder = self.places.cache.join("images");
+        private_folder(&folder)?;
+        let _changing = lock_folder(&folder)?;
+        let path = folder.join(name_of(what.as_bytes(), &folder)?);
+        let text = fs::read_to_string(&path).unwrap_or_default();
+        let pairs = text.lines().filter_map(|line| line.split_once(' '));
+        let mut images = pairs.map(|(build, name)| (build.to_owned(), name.to_owned())).collect();
+        change(&mut images);
+        let text: String = images.iter().map(|(build, name)| format!("{build} {name}\n")).collect();
+        write_private(&path, text.as_bytes())
+    }
+}
+
+/// A short file name that stands for `what`, which is about `path`.
+fn name_of(what: &[u8], path: &Path) -> Result<String, StoreError> {
+    let digest =
+        hash(MessageDigest::sha256(), what).map_err(|error| io_error("name", path, io::Error::other(error)))?;
+    Ok(digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect())
+}
+
+/// Whether a build runs whose folder this is.
+fn is_held(folder: &Path) -> bool {
+    let lock = OpenOptions::new().read(true).write(true).open(folder.join("lock"));
+    lock.is_ok_and(|lock| flock(&lock, FlockOperation::NonBlockingLockExclusive).is_err())
+}
+
+/// Keeps others from changing what is in a folder, as long as they ask too.
+fn lock_folder(path: &Path) -> Result<File, StoreError> {
+    let folder = File::open(path).map_err(|source| io_error("open", path, source))?;
+    flock(&folder, FlockOperation::LockExclusive).map_err(|errno| io_error("lock", path, errno.into()))?;
+    Ok(folder)
 }
 
 /// What cannot be removed stays for the next run, and for whoever looks why.
 fn remove(folder: &Path) {
     if let Err(error) = fs::remove_dir_all(folder) {
         tracing::debug!(folder = %folder.display(), %error, "cannot remove");
-    }
-}
-
-/// Ends processes whose root folder is in `folder`: what `RUN` started, and the engine did not outlive.
-fn end_processes_in(folder: &Path) {
-    let Ok(processes) = fs::read_dir("/proc") else { return };
-    for entry in processes.flatten() {
-        let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse::<i32>().ok()).and_then(Pid::from_raw)
-        else {
-            continue;
-        };
-        if fs::read_link(entry.path().join("root")).is_ok_and(|root| root.starts_with(folder)) {
-            let _ = kill_process(pid, Signal::KILL);
-        }
     }
 }
 

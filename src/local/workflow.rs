@@ -134,6 +134,14 @@ struct ArchBuild {
     content_manifest: Vec<u8>,
 }
 
+impl ArchBuild {
+    /// What each new build of it takes the place of: an image of this name for this architecture.
+    fn what(&self) -> String {
+        let repository = self.name.rsplit_once(':').map_or(self.name.as_str(), |(repository, _)| repository);
+        format!("{repository} {}", self.arch)
+    }
+}
+
 /// An image that was built and looked at.
 pub struct Finished {
     /// Koji's name of the architecture.

@@ -7,6 +7,7 @@ pub mod koji_hub;
 pub mod local_world;
 pub mod lookaside;
 pub mod peers;
+pub mod processes;
 pub mod registry;
 pub mod rpms;
 pub mod sandbox;

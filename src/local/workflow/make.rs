@@ -76,6 +76,9 @@ impl Run<'_> {
             secrets: &options.secrets,
             timestamp: self.order.timestamp,
         };
+        if let Err(error) = self.store.note_image(&build.what(), self.work, &build.name) {
+            return (Some(log), Err(error.into()));
+        }
         let mut interrupt = self.interrupt.clone();
         let built = build::build(&build.engine, &order, &mut log, &mut interrupt).await;
         (Some(log), built.map_err(LocalError::from))
@@ -135,10 +138,9 @@ impl Run<'_> {
         Ok(images)
     }
 
-    /// Removes the image of the last build of the same thing, whose place is taken.
-    async fn forget_earlier(&self, ready: &Ready, build: &ArchBuild) {
-        let what = format!("{}/{}", ready.repository, build.arch);
-        if let Some(earlier) = self.store.replace_image(&what, &build.name) {
+    /// Removes the images of earlier builds of the same thing, whose place is taken.
+    async fn forget_earlier(&self, build: &ArchBuild) {
+        for earlier in self.store.take_earlier_images(&build.what(), self.work).unwrap_or_default() {
             let removed =
                 output(build.engine.quick_buildah().args(["rmi", &earlier]), "removing the last build's image").await;
             if let Err(error) = removed {
@@ -168,7 +170,7 @@ impl Run<'_> {
                     _ => contents::of(&build.engine, &image.name, image.config.has_triggers(), self.work.path()).await,
                 }
             };
-            let (contents, ()) = tokio::join!(looking, self.forget_earlier(ready, &build));
+            let (contents, ()) = tokio::join!(looking, self.forget_earlier(&build));
             let contents = contents?;
             let inspection = self.classify(&contents, base.as_ref());
             self.tell(&build.arch, &contents, &inspection, step).await;
