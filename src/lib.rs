@@ -73,6 +73,7 @@ pub mod http;
 pub mod koji;
 pub mod local;
 pub mod log_lines;
+pub mod osbs;
 pub mod plugin;
 pub mod report;
 pub mod request;

@@ -8,6 +8,7 @@ pub mod ini;
 pub mod koji;
 pub mod local;
 pub(crate) mod nearest;
+pub mod osbs;
 mod redact;
 pub mod rpkg;
 pub mod show;
