@@ -1,5 +1,5 @@
 //! The OSBS builder: PipelineRuns on OpenShift.
 
-pub mod user_params;
-pub mod pipeline_run;
 pub mod openshift;
+pub mod pipeline_run;
+pub mod user_params;
