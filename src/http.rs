@@ -177,7 +177,15 @@ pub enum Failure {
 /// Tells what a transport error means.
 pub fn classify(error: &reqwest::Error) -> Failure {
     let chain = chain(error);
-    if [
+    if is_about_certificates(&chain) {
+        return Failure::Certificate;
+    }
+    if error.is_connect() || error.is_builder() { Failure::NotSent } else { Failure::Lost }
+}
+
+/// Whether the causes of a failed connection say that the server's or our own certificate was refused.
+pub fn is_about_certificates(causes: &str) -> bool {
+    [
         "certificate verify failed",
         "self-signed",
         "self signed",
@@ -192,11 +200,7 @@ pub fn classify(error: &reqwest::Error) -> Failure {
         "certificate expired",
     ]
     .iter()
-    .any(|mark| chain.contains(mark))
-    {
-        return Failure::Certificate;
-    }
-    if error.is_connect() || error.is_builder() { Failure::NotSent } else { Failure::Lost }
+    .any(|mark| causes.contains(mark))
 }
 
 /// The innermost causes of a transport error in one line. The URL is left out: old hubs take the session in it.

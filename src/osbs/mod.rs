@@ -1,5 +1,4 @@
 //! The OSBS builder: PipelineRuns on OpenShift.
 
-pub mod openshift;
-pub mod pipeline_run;
-pub mod user_params;
+pub mod cluster;
+pub mod login;
