@@ -1,5 +1,7 @@
 //! The OSBS builder: PipelineRuns on OpenShift.
 
 pub mod cluster;
+pub mod collection;
 pub mod login;
 pub mod logs;
+pub mod tekton;
