@@ -329,6 +329,7 @@ impl Run<'_> {
             repositories: Vec::new(),
             builds: Vec::new(),
             user_warnings: self.journal.user_warnings(),
+            metadata: Vec::new(),
             failure: None,
         };
         let mut kind = None;

@@ -4,4 +4,6 @@ pub mod cluster;
 pub mod collection;
 pub mod login;
 pub mod logs;
+pub mod results;
 pub mod tekton;
+pub mod watch;

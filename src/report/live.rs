@@ -122,6 +122,10 @@ impl<Out: Write, Err: Write> Live<Out, Err> {
             BuildEvent::TaskStateChanged { task, to, host, reason, .. } => {
                 self.task_changed(task, *to, host.clone(), reason.as_deref())?;
             }
+            BuildEvent::TaskWaiting { task, reason } => self.task_news(task, "waits", reason)?,
+            BuildEvent::TaskRetried { task, attempt, reason } => {
+                self.task_news(task, &format!("begins again, attempt {attempt}"), reason)?;
+            }
             BuildEvent::Retrying(retry) => self.retrying(retry)?,
             BuildEvent::Reconnected => self.say("the server answers again")?,
             BuildEvent::Warned(warning) => self.warned(warning)?,
@@ -176,6 +180,14 @@ impl<Out: Write, Err: Write> Live<Out, Err> {
         self.print(&line)?;
         self.count_tasks();
         if to.is_final() && !self.is_here() { self.print(&self.counters()) } else { Ok(()) }
+    }
+
+    /// A line about a task that is no change of its state.
+    fn task_news(&mut self, task: &TaskId, what: &str, reason: &str) -> io::Result<()> {
+        let Some(known) = self.tasks.get(task) else { return Ok(()) };
+        let reason = sanitize::text(reason);
+        let line = format!("{:width$}{task} {} {what}: {reason}", "", known.label, width = 2 * known.depth);
+        self.print(&line)
     }
 
     /// Koji's line of counters; what was cancelled counts as done.

@@ -71,6 +71,7 @@ fn finished(outcome: Outcome) -> BuildEvent {
         repositories: vec!["r/foo@sha256:ab".into()],
         builds: vec![],
         user_warnings: vec![],
+        metadata: Vec::new(),
         failure: (outcome == Outcome::Failed).then(|| Failure {
             reason: "boom".into(),
             code: None,
