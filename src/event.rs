@@ -232,7 +232,7 @@ pub enum BuildEvent {
     /// Something to know.
     Warned(Warning),
     /// The last event of every build.
-    Finished(BuildOutcome),
+    Finished(Box<BuildOutcome>),
 }
 
 /// An event and when it was noticed.

@@ -119,7 +119,7 @@ pub async fn finish(
             super::degraded(session.events(), "remembering how the build ended", &error).await;
         }
     }
-    session.events().send(BuildEvent::Finished(outcome.clone())).await;
+    session.events().send(BuildEvent::Finished(Box::new(outcome.clone()))).await;
     Ok(outcome)
 }
 

@@ -63,7 +63,7 @@ fn changed(from: TaskState, to: TaskState, host: Option<&str>, reason: Option<&s
 }
 
 fn finished(outcome: Outcome) -> BuildEvent {
-    BuildEvent::Finished(BuildOutcome {
+    BuildEvent::Finished(Box::new(BuildOutcome {
         id: 25.into(),
         outcome,
         url: None,
@@ -78,7 +78,7 @@ fn finished(outcome: Outcome) -> BuildEvent {
             task: None,
             log: None,
         }),
-    })
+    }))
 }
 
 /// Shows events and gives what was written to both streams.
