@@ -5,6 +5,7 @@ pub mod collection;
 pub mod login;
 pub mod logs;
 pub mod naming;
+pub mod pipeline_run;
 pub mod results;
 pub mod tekton;
 pub mod template;
