@@ -6,6 +6,7 @@ use std::process::ExitCode as ProcessExit;
 use fedpkg_container_build::builder::{self, InterruptSender};
 use fedpkg_container_build::cli::{self, Cli, ColorWhen, Invocation, OutputFormat};
 use fedpkg_container_build::commands::{self, Context, Environment, sources};
+use fedpkg_container_build::credentials::negotiate::{self, NEGOTIATE};
 use fedpkg_container_build::error::{Error, ErrorKind};
 use fedpkg_container_build::exit_code::ExitCode;
 use fedpkg_container_build::http;
@@ -45,7 +46,7 @@ fn main() -> ProcessExit {
     }
 }
 
-/// What builds on this machine call this program for themselves: to guard a child, or to look into an image.
+/// What this program calls itself for: to guard a child, to look into an image, or to ask Kerberos with another credential cache.
 fn inner_call(arguments: &[OsString]) -> Option<ProcessExit> {
     let (name, rest) = arguments.split_first()?;
     let error = if name == GUARD {
@@ -57,6 +58,14 @@ fn inner_call(arguments: &[OsString]) -> Option<ProcessExit> {
         match contents::copy(rest) {
             Ok(()) => return Some(ExitCode::Success.into()),
             Err(error) => error,
+        }
+    } else if name == NEGOTIATE {
+        match negotiate::token_for_parent(rest) {
+            Ok(token) => {
+                text::page(&token);
+                return Some(ExitCode::Success.into());
+            }
+            Err(error) => std::io::Error::other(error),
         }
     } else {
         return None;

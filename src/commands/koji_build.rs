@@ -64,6 +64,8 @@ impl KojiBuild<'_> {
             id: task.to_string(),
             server: self.profile.server.to_string(),
             profile: self.profile.name.clone(),
+            namespace: None,
+            config: None,
             url,
             component,
             branch: request.git_branch.clone(),

@@ -2,6 +2,7 @@
 
 #[cfg(feature = "keyring")]
 pub mod keyring;
+pub mod negotiate;
 pub mod secret;
 
 pub use secret::Secret;

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use super::oauth::{Challenge, OAuthError};
 use crate::credentials::Secret;
 
 /// Where the token comes from.
@@ -13,6 +14,8 @@ pub enum Login {
     Fixed(Secret),
     /// A file that may have another one later: a pod's, or one that somebody logs in to.
     File(PathBuf),
+    /// One that is got by logging in, as often as is needed.
+    OAuth(Box<Challenge>),
 }
 
 /// Why there is no token.
@@ -32,12 +35,15 @@ pub enum LoginError {
         /// The file.
         path: PathBuf,
     },
+    /// The login did not work.
+    #[error(transparent)]
+    OAuth(#[from] OAuthError),
 }
 
 impl LoginError {
     /// Whether it may work later.
     pub fn is_transient(&self) -> bool {
-        false
+        matches!(self, LoginError::OAuth(error) if error.is_transient())
     }
 }
 
@@ -51,12 +57,13 @@ impl Login {
             Login::Elsewhere => Ok(None),
             Login::Fixed(token) => Ok(Some(token.clone())),
             Login::File(path) => read(path).map(Some),
+            Login::OAuth(challenge) => Ok(Some(challenge.token().await?.secret)),
         }
     }
 
     /// Whether it makes sense to ask for another token.
     pub fn can_renew(&self) -> bool {
-        matches!(self, Login::File(_))
+        matches!(self, Login::File(_) | Login::OAuth(_))
     }
 
     /// Another token, after the first was refused.

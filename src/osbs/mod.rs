@@ -5,6 +5,8 @@ pub mod collection;
 pub mod login;
 pub mod logs;
 pub mod naming;
+pub mod oauth;
+pub mod openshift;
 pub mod pipeline_run;
 pub mod results;
 pub mod tekton;

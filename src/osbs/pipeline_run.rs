@@ -204,6 +204,46 @@ async fn adopted(cluster: &Cluster, path: &str, run: &Value, is_taken: bool) -> 
     Ok(Some(found))
 }
 
+/// Asks for a run to be cancelled: its tasks end, its `finally` tasks still run. Returns it as the cluster has it.
+///
+/// # Errors
+/// When the run is not there, has ended, or the cluster cannot be reached.
+pub async fn cancel(cluster: &Cluster, version: Version, name: &str) -> Result<Value, ClusterError> {
+    let what = "patch pipelineruns";
+    let path = format!("{}/{name}", version.collection(cluster.namespace(), "pipelineruns"));
+    let patch = json!({
+        "apiVersion": format!("tekton.dev/{}", version.name()),
+        "kind": "PipelineRun",
+        "metadata": {"name": name},
+        "spec": {"status": "CancelledRunFinally"},
+    });
+    let mut attempt = 0;
+    loop {
+        // The same wish twice is one wish: it may be repeated.
+        let error = match cluster.ask(what, Method::PATCH, &path, Some(&patch)).await {
+            Ok(run) => return Ok(run),
+            Err(error) => error,
+        };
+        attempt += 1;
+        if attempt >= TRIES || !(error.is_transient() || error.code() == Some(409)) {
+            return Err(error);
+        }
+        cluster.wait(what, attempt, &error, Patience::Some).await;
+    }
+}
+
+/// Deletes a run, and with it everything that it made. One that is gone already is fine.
+///
+/// # Errors
+/// When the cluster says no, or cannot be reached.
+pub async fn delete(cluster: &Cluster, version: Version, name: &str) -> Result<(), ClusterError> {
+    let path = format!("{}/{name}", version.collection(cluster.namespace(), "pipelineruns"));
+    match cluster.ask("delete pipelineruns", Method::DELETE, &path, None).await {
+        Err(error) if error.code() != Some(404) => Err(error),
+        _ => Ok(()),
+    }
+}
+
 /// Whether two runs are of the same request: their user's parameters, which hold the unique name of the image, are equal.
 pub fn is_same_build(one: &Value, other: &Value) -> bool {
     let params = |run: &Value| -> Option<Value> {
