@@ -8,11 +8,13 @@ use crate::checkout::Checkout;
 use crate::cli::{BuildArgs, Cleanup, ClusterArgs};
 use crate::config::osbs::OsbsInstance;
 use crate::error::{Error, ErrorKind, Result};
-use crate::event::{BuildEvent, BuildOutcome, BuilderKind, EventSender, Outcome, TaskId};
+use crate::event::{BuildEvent, BuildOutcome, BuilderKind, EventSender, Outcome, TaskId, Warning};
 use crate::exit_code::ExitCode;
 use crate::osbs::cluster::{Cluster, Patience};
+use crate::osbs::docker_build;
 use crate::osbs::naming::Postfix;
 use crate::osbs::pipeline_run::{self, Ingredients};
+use crate::osbs::run_kind::RunKind;
 use crate::osbs::tekton::Version;
 use crate::osbs::template;
 use crate::osbs::user_params::{self, Settings, UserParams};
@@ -24,8 +26,7 @@ use crate::request::check::{self, FileReport};
 use crate::submissions::Submission;
 
 use super::build::stop_on_errors;
-use super::osbs_cluster::{self, Builds};
-use super::{Context, exit_code};
+use super::{Context, exit_code, osbs_cluster};
 
 /// Builds on the cluster that the options and osbs.conf name.
 ///
@@ -46,31 +47,52 @@ pub async fn run(
     context
         .reporting(view.clone(), async |events| {
             let cluster = osbs_cluster::connect(context, &arguments.osbs.cluster, &instance, events.clone()).await?;
-            let version = match osbs_cluster::discover(&cluster, instance.backend).await? {
-                Builds::Tekton(version) => version,
-                Builds::Docker => return Err(Error::new(ErrorKind::Usage, NoDockerBuilds)),
+            let kind = osbs_cluster::discover(&cluster, instance.backend).await?;
+            let object = match kind {
+                RunKind::Tekton(version) => {
+                    pipeline_run(context, arguments, &instance, &cluster, version, &params).await?
+                }
+                RunKind::Build => {
+                    docker_build::check(request)?;
+                    docker_build::build_config(request, &params, instance.output_image.as_deref())
+                }
             };
-            let run = pipeline_run(context, arguments, &instance, &cluster, version, &params).await?;
             if context.globals.dry_run {
-                return dry_run(context, &cluster, &run);
+                return dry_run(context, &cluster, &object);
             }
             let server = format!("{}, namespace {}", cluster.url(), cluster.namespace());
             context.note(&format_args!("Building on OSBS, instance {} ({server})", instance.name));
-            let created = pipeline_run::create(&cluster, version, &run).await?;
-            remember(context, arguments, &instance, &cluster, request, &params.run).await;
-            let id = TaskId::from(params.run.as_str());
+            let created = match kind {
+                RunKind::Tekton(version) => pipeline_run::create(&cluster, version, &object).await?,
+                RunKind::Build => {
+                    omitted(&events).await;
+                    docker_build::create(&cluster, &object, &request.commit).await?
+                }
+            };
+            let name = created.pointer("/metadata/name").and_then(Value::as_str).unwrap_or(&params.run).to_owned();
+            remember(context, arguments, &instance, &cluster, request, &name).await;
+            let id = TaskId::from(name.as_str());
             events.send(BuildEvent::Submitted { builder: BuilderKind::Osbs, id, url: None }).await;
             if arguments.nowait {
                 return Ok(ExitCode::Success);
             }
-            let options = watch_options(&params.run, version, Some(created), &view, None);
+            let options = watch_options(&name, kind, Some(created), &view, None);
             let mut interrupt = context.interrupt.clone();
             let watched = watch(&cluster, &options, &mut interrupt).await;
-            let outcome = finish(context, &cluster, &params.run, watched).await?;
-            clean_up(arguments.osbs.cleanup, &instance, &cluster, version, &outcome).await;
+            let outcome = finish(context, &cluster, &name, watched).await?;
+            clean_up(arguments.osbs.cleanup, &instance, &cluster, kind, &outcome).await;
             Ok(exit_code(&outcome))
         })
         .await
+}
+
+/// Tells what OSBS would do with a build and OpenShift's own builds do not.
+async fn omitted(events: &EventSender) {
+    let why = "the cluster serves no tekton.dev; OpenShift builds the Dockerfile as it is, on one node";
+    for what in ["labels, yum repositories and composes of OSBS", "other architectures", "the import into Koji"] {
+        let warning = Warning::Omitted { what: what.to_owned(), why: why.to_owned() };
+        events.send(BuildEvent::Warned(warning)).await;
+    }
 }
 
 fn user_params(
@@ -199,16 +221,10 @@ async fn remember(
 }
 
 /// How a run is watched.
-pub fn watch_options(
-    run: &str,
-    version: Version,
-    created: Option<Value>,
-    view: &LogView,
-    tail: Option<u64>,
-) -> WatchOptions {
+fn watch_options(run: &str, kind: RunKind, created: Option<Value>, view: &LogView, tail: Option<u64>) -> WatchOptions {
     WatchOptions {
         name: run.to_owned(),
-        version,
+        kind,
         created,
         logs: LogChoice { none: view.none, names: view.names.clone(), arches: view.arches.clone() },
         tail,
@@ -219,7 +235,7 @@ pub fn watch_options(
 ///
 /// # Errors
 /// The reason why watching failed.
-pub async fn finish(
+async fn finish(
     context: &Context,
     cluster: &Cluster,
     run: &str,
@@ -247,7 +263,7 @@ async fn clean_up(
     option: Option<Cleanup>,
     instance: &OsbsInstance,
     cluster: &Cluster,
-    version: Version,
+    kind: RunKind,
     outcome: &BuildOutcome,
 ) {
     let configured = if instance.cleanup_used_resources { Cleanup::Success } else { Cleanup::Never };
@@ -259,9 +275,29 @@ async fn clean_up(
     if !wanted {
         return;
     }
-    if let Err(error) = pipeline_run::delete(cluster, version, &outcome.id.0).await {
+    if let Err(error) = pipeline_run::delete(cluster, kind, &outcome.id.0).await {
         super::degraded(cluster.events(), "deleting the PipelineRun", &error).await;
     }
+}
+
+/// Watches a run that exists already.
+///
+/// # Errors
+/// The reason why watching failed.
+pub async fn follow(
+    context: &Context,
+    cluster: &Arc<Cluster>,
+    kind: RunKind,
+    run: &str,
+    view: &LogView,
+    tail: Option<u64>,
+) -> Result<BuildOutcome> {
+    let id = TaskId::from(run);
+    cluster.events().send(BuildEvent::Attached { builder: BuilderKind::Osbs, id, url: None }).await;
+    let options = watch_options(run, kind, None, view, tail);
+    let mut interrupt = context.interrupt.clone();
+    let watched = watch(cluster, &options, &mut interrupt).await;
+    finish(context, cluster, run, watched).await
 }
 
 /// A run that exists: where it is, and how to get there.
@@ -294,14 +330,12 @@ impl ExistingRun {
     /// Connects to the run's cluster.
     ///
     /// # Errors
-    /// When there is no way in, or the cluster has no Tekton.
-    pub async fn connect(&self, context: &Context, events: EventSender) -> Result<(Arc<Cluster>, Version)> {
+    /// When there is no way in, or the cluster builds nothing.
+    pub async fn connect(&self, context: &Context, events: EventSender) -> Result<(Arc<Cluster>, RunKind)> {
         let instance = osbs_cluster::instance(context, &self.arguments)?;
         let cluster = osbs_cluster::connect(context, &self.arguments, &instance, events).await?;
-        match osbs_cluster::discover(&cluster, instance.backend).await? {
-            Builds::Tekton(version) => Ok((cluster, version)),
-            Builds::Docker => Err(Error::new(ErrorKind::Usage, NoDockerBuilds)),
-        }
+        let kind = osbs_cluster::discover(&cluster, instance.backend).await?;
+        Ok((cluster, kind))
     }
 }
 
@@ -309,8 +343,3 @@ impl ExistingRun {
 #[derive(Debug, thiserror::Error)]
 #[error("it is not known who you are, which the image is named after")]
 struct NoUser;
-
-/// A cluster without Tekton.
-#[derive(Debug, thiserror::Error)]
-#[error("the cluster serves no tekton.dev, and OpenShift's own builds are not in this build yet")]
-struct NoDockerBuilds;

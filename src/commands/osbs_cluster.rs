@@ -10,10 +10,12 @@ use crate::config::osbs::{Backend, OsbsFiles, OsbsInstance};
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::EventSender;
 use crate::osbs::cluster::{Cluster, ClusterError, Patience};
+use crate::osbs::docker_build::DockerBuildError;
 use crate::osbs::login::LoginError;
 use crate::osbs::oauth::OAuthError;
 use crate::osbs::openshift::{self, AccessError, Sources};
 use crate::osbs::pipeline_run::CreateError;
+use crate::osbs::run_kind::RunKind;
 use crate::osbs::tekton::Version;
 use crate::osbs::template::TemplateError;
 use crate::osbs::user_params::UserParamsError;
@@ -74,30 +76,21 @@ pub async fn connect(
     Ok(Arc::new(connected?))
 }
 
-/// What a cluster can build with.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Builds {
-    /// Tekton, in this version of its API.
-    Tekton(Version),
-    /// OpenShift's own builds.
-    Docker,
-}
-
 /// Asks what the cluster can build with; Tekton where it has both and nothing else is configured.
 ///
 /// # Errors
 /// When it has neither, or not what is configured.
-pub async fn discover(cluster: &Cluster, wanted: Option<Backend>) -> Result<Builds> {
+pub async fn discover(cluster: &Cluster, wanted: Option<Backend>) -> Result<RunKind> {
     if wanted != Some(Backend::Build) {
         match cluster.get("get apis", "/apis/tekton.dev", Patience::Some).await {
-            Ok(group) => return Ok(Builds::Tekton(version(&group, cluster)?)),
+            Ok(group) => return Ok(RunKind::Tekton(version(&group, cluster)?)),
             Err(error) if error.code() == Some(404) && wanted.is_none() => {}
             Err(error) if error.code() == Some(404) => return Err(no_builds(cluster, "tekton.dev")),
             Err(error) => return Err(error.into()),
         }
     }
     match cluster.get("get apis", "/apis/build.openshift.io", Patience::Some).await {
-        Ok(_) => Ok(Builds::Docker),
+        Ok(_) => Ok(RunKind::Build),
         Err(error) if error.code() == Some(404) => {
             let groups = if wanted.is_some() { "build.openshift.io" } else { "tekton.dev nor build.openshift.io" };
             Err(no_builds(cluster, groups))
@@ -199,6 +192,12 @@ impl From<CreateError> for Error {
                 .hint("set these keys in the instance's section of osbs.conf, or pipeline_run_path to the site's template"),
             error @ CreateError::Taken { .. } => Error::new(ErrorKind::Server, error).hint("try again"),
         }
+    }
+}
+
+impl From<DockerBuildError> for Error {
+    fn from(error: DockerBuildError) -> Self {
+        Error::new(ErrorKind::Refused, error).hint("leave them out, or build on a cluster with Tekton, or on Koji")
     }
 }
 

@@ -2,6 +2,7 @@
 
 pub mod cluster;
 pub mod collection;
+pub mod docker_build;
 pub mod login;
 pub mod logs;
 pub mod naming;
@@ -9,6 +10,7 @@ pub mod oauth;
 pub mod openshift;
 pub mod pipeline_run;
 pub mod results;
+pub mod run_kind;
 pub mod tekton;
 pub mod template;
 pub mod user_params;

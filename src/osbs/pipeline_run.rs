@@ -9,8 +9,9 @@ use http::Method;
 use serde_json::{Map, Value, json};
 
 use super::cluster::{Cluster, ClusterError, Patience};
+use super::run_kind::RunKind;
 use super::tekton::Version;
-use crate::event::{BuildEvent, TaskId, Warning};
+use crate::event::{BuildEvent, TaskId, TaskState, Warning};
 
 /// The names that OSBS's pipelines have had for the parameter with the user's parameters.
 const USER_PARAMS: [&str; 2] = ["user-params", "USER_PARAMS"];
@@ -204,23 +205,18 @@ async fn adopted(cluster: &Cluster, path: &str, run: &Value, is_taken: bool) -> 
     Ok(Some(found))
 }
 
-/// Asks for a run to be cancelled: its tasks end, its `finally` tasks still run. Returns it as the cluster has it.
+/// Asks for a run to be cancelled. Returns it as the cluster has it.
 ///
 /// # Errors
 /// When the run is not there, has ended, or the cluster cannot be reached.
-pub async fn cancel(cluster: &Cluster, version: Version, name: &str) -> Result<Value, ClusterError> {
-    let what = "patch pipelineruns";
-    let path = format!("{}/{name}", version.collection(cluster.namespace(), "pipelineruns"));
-    let patch = json!({
-        "apiVersion": format!("tekton.dev/{}", version.name()),
-        "kind": "PipelineRun",
-        "metadata": {"name": name},
-        "spec": {"status": "CancelledRunFinally"},
-    });
+pub async fn cancel(cluster: &Cluster, kind: RunKind, name: &str) -> Result<Value, ClusterError> {
+    let what = format!("patch {}", kind.plural());
+    let path = format!("{}/{name}", kind.collection(cluster.namespace()));
+    let patch = kind.cancel_patch(name);
     let mut attempt = 0;
     loop {
         // The same wish twice is one wish: it may be repeated.
-        let error = match cluster.ask(what, Method::PATCH, &path, Some(&patch)).await {
+        let error = match cluster.ask(&what, Method::PATCH, &path, Some(&patch)).await {
             Ok(run) => return Ok(run),
             Err(error) => error,
         };
@@ -228,17 +224,38 @@ pub async fn cancel(cluster: &Cluster, version: Version, name: &str) -> Result<V
         if attempt >= TRIES || !(error.is_transient() || error.code() == Some(409)) {
             return Err(error);
         }
-        cluster.wait(what, attempt, &error, Patience::Some).await;
+        cluster.wait(&what, attempt, &error, Patience::Some).await;
     }
+}
+
+/// How a run stands; `None` when it is not there.
+///
+/// # Errors
+/// When the cluster says no, or cannot be reached.
+pub async fn state(cluster: &Cluster, kind: RunKind, name: &str) -> Result<Option<TaskState>, ClusterError> {
+    let path = format!("{}/{name}", kind.collection(cluster.namespace()));
+    match cluster.get(&format!("get {}", kind.plural()), &path, Patience::Some).await {
+        Ok(run) => Ok(kind.read(run).map(|run| run.state())),
+        Err(error) if error.code() == Some(404) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// Whether a run is there and has ended.
+///
+/// # Errors
+/// As [`state`].
+pub async fn has_ended(cluster: &Cluster, kind: RunKind, name: &str) -> Result<bool, ClusterError> {
+    Ok(state(cluster, kind, name).await?.is_some_and(TaskState::is_final))
 }
 
 /// Deletes a run, and with it everything that it made. One that is gone already is fine.
 ///
 /// # Errors
 /// When the cluster says no, or cannot be reached.
-pub async fn delete(cluster: &Cluster, version: Version, name: &str) -> Result<(), ClusterError> {
-    let path = format!("{}/{name}", version.collection(cluster.namespace(), "pipelineruns"));
-    match cluster.ask("delete pipelineruns", Method::DELETE, &path, None).await {
+pub async fn delete(cluster: &Cluster, kind: RunKind, name: &str) -> Result<(), ClusterError> {
+    let path = kind.whole(cluster.namespace(), name);
+    match cluster.ask(&format!("delete {}", kind.plural()), Method::DELETE, &path, None).await {
         Err(error) if error.code() != Some(404) => Err(error),
         _ => Ok(()),
     }

@@ -188,7 +188,7 @@ fn log_of(task: &TaskRun, logs: &[Followed]) -> Option<FailureLog> {
     let id = TaskId::from(task.metadata.name.as_str());
     let step = failed_step(task).map(|(step, _)| step).unwrap_or_default();
     let of_task = || logs.iter().filter(|followed| followed.log.task == id && !followed.tail.is_empty());
-    let last_of_step = of_task().filter(|followed| followed.log.name.contains(&step)).next_back();
+    let last_of_step = of_task().rfind(|followed| followed.log.name.contains(&step));
     let followed = last_of_step.or_else(|| of_task().next_back())?;
     Some(FailureLog { log: (*followed.log).clone(), tail: followed.tail.clone(), url: None })
 }

@@ -16,10 +16,12 @@ use tokio::time::{Instant, timeout_at};
 
 use super::cluster::{Cluster, ClusterError, Patience};
 use super::collection::{Change, Observer, Selection};
+use super::docker_build;
 use super::logs::decoder::Special;
 use super::logs::{Followed, Follower};
 use super::results;
-use super::tekton::{PipelineRun, Pod, RUN_LABEL, TaskRun, Version};
+use super::run_kind::RunKind;
+use super::tekton::{Pod, RUN_LABEL, TaskRun};
 use crate::builder::Interrupt;
 use crate::event::{BuildEvent, BuildOutcome, Warning};
 use model::{Action, Follow, Model};
@@ -32,8 +34,8 @@ const LAST_LINES_WITHIN: Duration = Duration::from_secs(60);
 pub struct WatchOptions {
     /// The run's name.
     pub name: String,
-    /// The version of Tekton's API.
-    pub version: Version,
+    /// What it is.
+    pub kind: RunKind,
     /// The run as it was created just now, if it was; else it is asked for.
     pub created: Option<Value>,
     /// Which logs to show.
@@ -67,8 +69,10 @@ pub enum WatchError {
     #[error(transparent)]
     Cluster(#[from] ClusterError),
     /// There is no such run.
-    #[error("there is no PipelineRun {name} in namespace {namespace}")]
+    #[error("there is no {name} among the {plural} of namespace {namespace}")]
     NoSuchRun {
+        /// The resource's plural.
+        plural: &'static str,
         /// The name.
         name: String,
         /// Where it was looked for.
@@ -141,9 +145,11 @@ impl<'a> Watcher<'a> {
     }
 
     async fn existing_run(&self) -> Result<Value, WatchError> {
-        let path = format!("{}/{}", self.collection("pipelineruns"), self.options.name);
-        match self.cluster.get("get pipelineruns", &path, Patience::Some).await {
+        let kind = self.options.kind;
+        let path = format!("{}/{}", kind.collection(self.cluster.namespace()), self.options.name);
+        match self.cluster.get(&format!("get {}", kind.plural()), &path, Patience::Some).await {
             Err(error) if error.code() == Some(404) => Err(WatchError::NoSuchRun {
+                plural: kind.plural(),
                 name: self.options.name.clone(),
                 namespace: self.cluster.namespace().to_owned(),
             }),
@@ -151,31 +157,31 @@ impl<'a> Watcher<'a> {
         }
     }
 
-    fn collection(&self, plural: &str) -> String {
-        self.options.version.collection(self.cluster.namespace(), plural)
+    fn runs(&self) -> Selection {
+        let path = self.options.kind.collection(self.cluster.namespace());
+        Selection::by_field(self.options.kind.plural(), path, "metadata.name", &self.options.name)
     }
 
-    fn selections(&self) -> [Selection; 3] {
-        let name = &self.options.name;
-        let pods = format!("/api/v1/namespaces/{}/pods", self.cluster.namespace());
-        [
-            Selection::by_field("pipelineruns", self.collection("pipelineruns"), "metadata.name", name),
-            Selection::by_label("taskruns", self.collection("taskruns"), RUN_LABEL, name),
-            Selection::by_label("pods", pods, RUN_LABEL, name),
-        ]
+    /// The TaskRuns of the run; OpenShift's own builds have none.
+    fn task_runs(&self) -> Option<Selection> {
+        let RunKind::Tekton(version) = self.options.kind else { return None };
+        let path = version.collection(self.cluster.namespace(), "taskruns");
+        Some(Selection::by_label("taskruns", path, RUN_LABEL, &self.options.name))
     }
 
     /// Watches until the run has ended or is gone.
     async fn until_over(&mut self, version: Option<String>) -> Result<(), WatchError> {
         let (changes, mut news) = mpsc::channel(16);
-        let [runs, tasks, pods] = self.selections();
         let observer =
             |selection, tell| Observer { cluster: Arc::clone(self.cluster), selection, changes: changes.clone(), tell };
         let mut observers = JoinSet::new();
-        observers.spawn(observer(runs, News::Run).observe(version));
-        observers.spawn(observer(tasks, News::Task).observe(None));
+        observers.spawn(observer(self.runs(), News::Run).observe(version));
+        if let Some(task_runs) = self.task_runs() {
+            observers.spawn(observer(task_runs, News::Task).observe(None));
+        }
         // Pods are only looked at for why they do not start; who may not see them sees everything else.
         let mut on_pods = JoinSet::new();
+        let pods = self.options.kind.pods(self.cluster.namespace(), &self.options.name);
         on_pods.spawn(observer(pods, News::Pod).observe(None));
         drop(changes);
         while !self.model.is_over() && !self.cluster.events().is_closed() {
@@ -201,8 +207,11 @@ impl<'a> Watcher<'a> {
             self.model.run_gone();
             return;
         }
-        let [_, tasks, _] = self.selections();
-        match self.cluster.get("list taskruns", &tasks.list(), Patience::Some).await {
+        let list = match self.task_runs() {
+            Some(task_runs) => self.cluster.get("list taskruns", &task_runs.list(), Patience::Some).await,
+            None => Ok(Value::Null),
+        };
+        match list {
             Ok(list) => {
                 let items = list.get("items").and_then(Value::as_array).cloned().unwrap_or_default();
                 for item in items {
@@ -233,7 +242,7 @@ impl<'a> Watcher<'a> {
 
     async fn take(&mut self, news: News) {
         let actions = match news {
-            News::Run(Change::Seen(value)) => read::<PipelineRun>(value).map(|run| self.model.run_seen(run)),
+            News::Run(Change::Seen(value)) => Some(self.run_seen(value)),
             News::Run(Change::Gone(_)) => Some(self.model.run_gone()),
             News::Task(Change::Seen(value)) => read::<TaskRun>(value).map(|task| self.model.task_seen(task)),
             News::Pod(Change::Seen(value)) => read::<Pod>(value).map(|pod| self.model.pod_seen(pod)),
@@ -249,6 +258,13 @@ impl<'a> Watcher<'a> {
                 Action::Follow(follow) => self.follow(follow).await,
             }
         }
+    }
+
+    fn run_seen(&mut self, object: Value) -> Vec<Action> {
+        let task = (self.options.kind == RunKind::Build).then(|| docker_build::as_run(&object).1);
+        let mut actions = self.options.kind.read(object).map(|run| self.model.run_seen(run)).unwrap_or_default();
+        actions.extend(task.into_iter().flat_map(|task| self.model.task_seen(task)));
+        actions
     }
 
     async fn follow(&mut self, follow: Follow) {
