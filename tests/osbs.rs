@@ -1,3 +1,6 @@
 //! Builds on an OSBS cluster: the real program, against an API server in the test process.
 
 mod builds;
+mod cluster;
+mod requests;
+mod watching;

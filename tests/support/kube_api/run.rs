@@ -249,6 +249,7 @@ impl Task {
             json!([{"name": format!("step-{step}"), "state": {"waiting": {"reason": reason, "message": message}}}]);
         self.change_pod(|pod| {
             pod["spec"]["nodeName"] = json!("node");
+            pod["status"]["conditions"] = json!([{"type": "PodScheduled", "status": "True"}]);
             pod["status"]["containerStatuses"] = state;
         });
     }
