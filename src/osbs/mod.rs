@@ -3,3 +3,4 @@
 pub mod user_params;
 pub mod pipeline_run;
 pub mod openshift;
+pub mod token;

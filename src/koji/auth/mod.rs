@@ -7,31 +7,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::credentials::Secret;
-
-#[cfg(feature = "gssapi")]
-pub mod gssapi;
-#[cfg(not(feature = "gssapi"))]
-#[path = "no_gssapi.rs"]
-pub mod gssapi;
-
-/// Why there is no token.
-#[derive(Debug, Clone, thiserror::Error)]
-pub enum NegotiateError {
-    /// No usable ticket.
-    #[error("no valid Kerberos ticket: {0}")]
-    NoTicket(String),
-    /// There is a ticket, but no service ticket for the hub.
-    #[error("Kerberos gives no ticket for the service {service}: {reason}")]
-    NoService {
-        /// GSSAPI's name of the service, `HTTP@host`.
-        service: String,
-        /// The Kerberos library's words.
-        reason: String,
-    },
-    /// The program was built without Kerberos.
-    #[error("this build of the program has no Kerberos support (feature gssapi)")]
-    Unsupported,
-}
+pub use crate::credentials::{NegotiateError, gssapi};
 
 /// How to log in.
 #[derive(Debug, Clone, PartialEq)]
