@@ -11,6 +11,7 @@ use fedpkg_container_build::exit_code::ExitCode;
 use fedpkg_container_build::http;
 use fedpkg_container_build::local::contents::{self, COPY_CONTENTS};
 use fedpkg_container_build::local::guard::{GUARD, guard};
+use fedpkg_container_build::osbs::kerberos::{self, NEGOTIATE};
 use fedpkg_container_build::plugin::{self, Identity, Style};
 use fedpkg_container_build::report::mode::{Color, Surroundings};
 use fedpkg_container_build::report::{Format, OutputMode, text};
@@ -45,24 +46,28 @@ fn main() -> ProcessExit {
     }
 }
 
-/// What builds on this machine call this program for themselves: to guard a child, or to look into an image.
+/// What builds call this program for themselves: to guard a child, to look into an image, or for a Kerberos token out of
+/// another credential cache.
 fn inner_call(arguments: &[OsString]) -> Option<ProcessExit> {
     let (name, rest) = arguments.split_first()?;
-    let error = if name == GUARD {
-        match guard(rest) {
-            Ok(code) => return Some(code.into()),
-            Err(error) => error,
-        }
+    let done = if name == GUARD {
+        guard(rest).map(ProcessExit::from).map_err(|error| error.to_string())
     } else if name == COPY_CONTENTS {
-        match contents::copy(rest) {
-            Ok(()) => return Some(ExitCode::Success.into()),
-            Err(error) => error,
-        }
+        contents::copy(rest).map(|()| ExitCode::Success.into()).map_err(|error| error.to_string())
+    } else if name == NEGOTIATE {
+        kerberos::answer(rest).map(|token| token_on_stdout(&token)).map_err(|error| error.to_string())
     } else {
         return None;
     };
-    text::usage_error(&format!("{error}\n"));
-    Some(ExitCode::Failed.into())
+    Some(done.unwrap_or_else(|error| {
+        text::usage_error(&format!("{error}\n"));
+        ExitCode::Failed.into()
+    }))
+}
+
+fn token_on_stdout(token: &str) -> ProcessExit {
+    text::page(token);
+    ExitCode::Success.into()
 }
 
 /// Becomes the real tool; comes back only when that fails.

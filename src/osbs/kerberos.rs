@@ -39,6 +39,8 @@ pub struct Kerberos {
     pub principal: Option<String>,
     /// Credential cache, as in `KRB5CCNAME`; without it the environment's.
     pub ccache: Option<String>,
+    /// This program, to be called by [`NEGOTIATE`]; without it the one that is running.
+    pub program: Option<PathBuf>,
 }
 
 /// Why Kerberos has nothing to show.
@@ -154,7 +156,10 @@ impl Kerberos {
 
     async fn in_child(&self, ccache: &str, host: &str) -> Result<Vec<u8>, KerberosError> {
         const PROGRAM: &str = "this program";
-        let program = std::env::current_exe().map_err(|source| KerberosError::Run { program: PROGRAM, source })?;
+        let program = match &self.program {
+            Some(program) => program.clone(),
+            None => std::env::current_exe().map_err(|source| KerberosError::Run { program: PROGRAM, source })?,
+        };
         let mut command = self.command(program.into());
         command.arg(NEGOTIATE).arg(host).args(&self.principal);
         let output = self.run(PROGRAM, command).await?;
@@ -219,5 +224,36 @@ fn lasts(klist: &str, principal: &str, until: DateTime) -> bool {
 /// The time a ticket ends; the year has two digits in older versions.
 fn end(date: &str, time: &str) -> Option<DateTime> {
     let text = format!("{date} {time}");
-    ["%m/%d/%Y %H:%M:%S", "%m/%d/%y %H:%M:%S"].iter().find_map(|format| DateTime::strptime(format, &text).ok())
+    ["%m/%d/%y %H:%M:%S", "%m/%d/%Y %H:%M:%S"].iter().find_map(|format| DateTime::strptime(format, &text).ok())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// As MIT Kerberos 1.20 prints it.
+    const KLIST: &str = "Ticket cache: FILE:/tmp/krb5cc_0\nDefault principal: osbs/builder@EXAMPLE.TEST\n\n\
+        Valid starting       Expires              Service principal\n\
+        11/23/2026 10:00:00  11/23/2026 20:00:00  krbtgt/EXAMPLE.TEST@EXAMPLE.TEST\n\
+        \trenew until 11/24/2026 10:00:00\n\
+        11/23/2026 10:00:01  11/25/2026 20:00:00  HTTP/oauth.example.test@EXAMPLE.TEST\n";
+
+    #[test]
+    fn a_ticket_lasts_when_it_is_the_principals_and_long_enough() {
+        let until = |text: &str| text.parse::<DateTime>().unwrap();
+        let short_year = KLIST.replace("/2026", "/26");
+        for (klist, principal, time, expected) in [
+            (KLIST, "osbs/builder@EXAMPLE.TEST", "2026-11-23T19:59:59", true),
+            (KLIST, "osbs/builder@EXAMPLE.TEST", "2026-11-23T20:00:00", true),
+            (KLIST, "osbs/builder@EXAMPLE.TEST", "2026-11-23T20:00:01", false),
+            (KLIST, "osbs/builder", "2026-11-23T12:00:00", true),
+            (KLIST, "osbs", "2026-11-23T12:00:00", false),
+            (KLIST, "osbs/builder@OTHER.TEST", "2026-11-23T12:00:00", false),
+            (&short_year, "osbs/builder", "2026-11-23T12:00:00", true),
+            ("klist: No credentials cache found", "osbs/builder", "2026-11-23T12:00:00", false),
+            ("", "", "2026-11-23T12:00:00", false),
+        ] {
+            assert_eq!(lasts(klist, principal, until(time)), expected, "{principal} {time}");
+        }
+    }
 }
