@@ -226,6 +226,16 @@ pub enum TokenError {
     },
 }
 
+impl TokenError {
+    /// What to do about it.
+    pub fn hint(&self) -> &'static str {
+        match self {
+            TokenError::Read { .. } => "make the file readable for you, or name another one",
+            TokenError::Unusable { .. } => "put a token there, and nothing else: `oc whoami --show-token` prints yours",
+        }
+    }
+}
+
 /// What is wrong with a text that should be a token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum TokenFlaw {

@@ -68,7 +68,8 @@ fn each_place_counts_before_those_after_it() {
     let keyring = || Some(Secret::new("keyring"));
     let kubeconfig = kubeconfig("me-at-ours", &[("me", "ours", "token: kubeconfig")]);
     // C5 and C6 are the third and fifth.
-    let places: [(&str, fn(&mut TokenOrder<'_>)); 9] = [
+    type TakeAway = fn(&mut TokenOrder<'_>);
+    let places: [(&str, TakeAway); 9] = [
         ("option", |order| order.option_token = None),
         ("option-file", |order| order.option_token_file = None),
         ("conf", |order| order.token = None),
