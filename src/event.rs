@@ -147,6 +147,9 @@ pub struct BuildOutcome {
     pub builds: Vec<KojiBuild>,
     /// What the builder warned about.
     pub user_warnings: Vec<String>,
+    /// Where metadata was uploaded to, below the hub's work folder (scratch builds on OSBS).
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub metadata: Vec<String>,
     /// Why it failed or was cancelled.
     pub failure: Option<Failure>,
 }
@@ -205,6 +208,10 @@ pub enum BuildEvent {
     },
     /// A task went from one state to another; it may also go back (its builder died).
     TaskStateChanged { task: TaskId, from: TaskState, to: TaskState, host: Option<String>, reason: Option<String> },
+    /// A task cannot begin yet, and why: no room in the cluster, an image that cannot be had.
+    TaskWaiting { task: TaskId, reason: String },
+    /// A task failed and begins again: its nth attempt, the first one being 1, and why the last one failed.
+    TaskRetried { task: TaskId, attempt: u64, reason: String },
     /// A log appeared. `arch` is set when it belongs to one architecture.
     LogOpened { log: Arc<LogId>, arch: Option<Arc<str>> },
     /// Bytes of a log, exactly as the server has them, from `offset` on. Chunks of one log come in order, without gaps
@@ -225,7 +232,7 @@ pub enum BuildEvent {
     /// Something to know.
     Warned(Warning),
     /// The last event of every build.
-    Finished(BuildOutcome),
+    Finished(Box<BuildOutcome>),
 }
 
 /// An event and when it was noticed.

@@ -30,6 +30,8 @@ pub struct ClientOptions {
     pub serverca: Option<PathBuf>,
     /// PEM file with our certificate and its private key.
     pub certificate: Option<PathBuf>,
+    /// The same in two files: the certificate and its key.
+    pub certificate_pair: Option<(PathBuf, PathBuf)>,
     /// `false` switches off verification of the server's certificate.
     pub insecure: bool,
     /// Longest silence while waiting for an answer.
@@ -100,10 +102,13 @@ pub fn client(options: &ClientOptions) -> Result<Client, ClientError> {
     } else if options.insecure {
         builder = builder.tls_danger_accept_invalid_certs(true);
     }
+    if let Some((certificate, key)) = &options.certificate_pair {
+        builder = builder.identity(identity(&[certificate, key])?);
+    }
     if let Some(path) = &options.certificate {
         // Hubs ask for the certificate only at `/ssllogin`. Under TLS 1.3 that needs post-handshake authentication, which
         // the TLS library offers no way to allow; under TLS 1.2 it is a renegotiation, which works.
-        builder = builder.identity(identity(path)?).tls_version_max(reqwest::tls::Version::TLS_1_2);
+        builder = builder.identity(identity(&[path])?).tls_version_max(reqwest::tls::Version::TLS_1_2);
     }
     builder.build().map_err(ClientError::Tls)
 }
@@ -122,12 +127,17 @@ fn ca_bundle(path: &Path) -> Result<Vec<Certificate>, ClientError> {
     Ok(certificates)
 }
 
-/// Reads a certificate and its key out of one PEM file. Koji's files hold the key as PKCS#1, SEC1 or PKCS#8, before or after
+/// Reads a certificate and its key out of PEM files, the certificate's first. Koji's files hold the key as PKCS#1, SEC1 or PKCS#8, before or after
 /// the certificate; the TLS library wants PKCS#8.
-fn identity(path: &Path) -> Result<Identity, ClientError> {
+fn identity(paths: &[&PathBuf]) -> Result<Identity, ClientError> {
     const WHAT: &str = "client certificate";
-    let unusable = |reason: &str| ClientError::Pem { what: WHAT, path: path.to_owned(), reason: reason.to_owned() };
-    let pem = read(WHAT, path)?;
+    let path = paths.first().copied().cloned().unwrap_or_default();
+    let unusable = |reason: &str| ClientError::Pem { what: WHAT, path: path.clone(), reason: reason.to_owned() };
+    let mut pem = Vec::new();
+    for path in paths {
+        pem.extend(read(WHAT, path)?);
+        pem.push(b'\n');
+    }
     let chain = X509::stack_from_pem(&pem).map_err(|_| unusable("its certificate is malformed"))?;
     if chain.is_empty() {
         return Err(unusable("it holds no PEM certificate"));
@@ -177,7 +187,15 @@ pub enum Failure {
 /// Tells what a transport error means.
 pub fn classify(error: &reqwest::Error) -> Failure {
     let chain = chain(error);
-    if [
+    if is_about_certificates(&chain) {
+        return Failure::Certificate;
+    }
+    if error.is_connect() || error.is_builder() { Failure::NotSent } else { Failure::Lost }
+}
+
+/// Whether the causes of a failed connection say that the server's or our own certificate was refused.
+pub fn is_about_certificates(causes: &str) -> bool {
+    [
         "certificate verify failed",
         "self-signed",
         "self signed",
@@ -192,11 +210,7 @@ pub fn classify(error: &reqwest::Error) -> Failure {
         "certificate expired",
     ]
     .iter()
-    .any(|mark| chain.contains(mark))
-    {
-        return Failure::Certificate;
-    }
-    if error.is_connect() || error.is_builder() { Failure::NotSent } else { Failure::Lost }
+    .any(|mark| causes.contains(mark))
 }
 
 /// The innermost causes of a transport error in one line. The URL is left out: old hubs take the session in it.

@@ -6,12 +6,12 @@ use std::process::ExitCode as ProcessExit;
 use fedpkg_container_build::builder::{self, InterruptSender};
 use fedpkg_container_build::cli::{self, Cli, ColorWhen, Invocation, OutputFormat};
 use fedpkg_container_build::commands::{self, Context, Environment, sources};
+use fedpkg_container_build::credentials::negotiate::{self, NEGOTIATE};
 use fedpkg_container_build::error::{Error, ErrorKind};
 use fedpkg_container_build::exit_code::ExitCode;
 use fedpkg_container_build::http;
 use fedpkg_container_build::local::contents::{self, COPY_CONTENTS};
 use fedpkg_container_build::local::guard::{GUARD, guard};
-use fedpkg_container_build::osbs::kerberos::{self, NEGOTIATE};
 use fedpkg_container_build::plugin::{self, Identity, Style};
 use fedpkg_container_build::report::mode::{Color, Surroundings};
 use fedpkg_container_build::report::{Format, OutputMode, text};
@@ -46,28 +46,32 @@ fn main() -> ProcessExit {
     }
 }
 
-/// What builds call this program for themselves: to guard a child, to look into an image, or for a Kerberos token out of
-/// another credential cache.
+/// What this program calls itself for: to guard a child, to look into an image, or to ask Kerberos with another credential cache.
 fn inner_call(arguments: &[OsString]) -> Option<ProcessExit> {
     let (name, rest) = arguments.split_first()?;
-    let done = if name == GUARD {
-        guard(rest).map(ProcessExit::from).map_err(|error| error.to_string())
+    let error = if name == GUARD {
+        match guard(rest) {
+            Ok(code) => return Some(code.into()),
+            Err(error) => error,
+        }
     } else if name == COPY_CONTENTS {
-        contents::copy(rest).map(|()| ExitCode::Success.into()).map_err(|error| error.to_string())
+        match contents::copy(rest) {
+            Ok(()) => return Some(ExitCode::Success.into()),
+            Err(error) => error,
+        }
     } else if name == NEGOTIATE {
-        kerberos::answer(rest).map(|token| token_on_stdout(&token)).map_err(|error| error.to_string())
+        match negotiate::token_for_parent(rest) {
+            Ok(token) => {
+                text::page(&token);
+                return Some(ExitCode::Success.into());
+            }
+            Err(error) => std::io::Error::other(error),
+        }
     } else {
         return None;
     };
-    Some(done.unwrap_or_else(|error| {
-        text::usage_error(&format!("{error}\n"));
-        ExitCode::Failed.into()
-    }))
-}
-
-fn token_on_stdout(token: &str) -> ProcessExit {
-    text::page(token);
-    ExitCode::Success.into()
+    text::usage_error(&format!("{error}\n"));
+    Some(ExitCode::Failed.into())
 }
 
 /// Becomes the real tool; comes back only when that fails.

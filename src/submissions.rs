@@ -30,6 +30,12 @@ pub struct Submission {
     pub server: String,
     /// Name of the Koji profile or OSBS instance that leads to the server.
     pub profile: String,
+    /// The cluster's namespace that it is in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub namespace: Option<String>,
+    /// The osbs.conf that was asked for by name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub config: Option<PathBuf>,
     /// Page about it.
     pub url: Option<String>,
     /// What is built: `namespace/name`.
@@ -219,6 +225,8 @@ mod tests {
             id: id.to_string(),
             server: "https://hub/kojihub".into(),
             profile: "koji".into(),
+            namespace: None,
+            config: None,
             url: None,
             component: "container/foo".into(),
             branch: "f42".into(),

@@ -153,6 +153,8 @@ fn submission(id: &str, outcome: Option<Outcome>) -> Submission {
         id: id.into(),
         server: "https://hub.example.com/kojihub".into(),
         profile: "koji".into(),
+        namespace: None,
+        config: None,
         url: None,
         component: "container/foo".into(),
         branch: "f42".into(),

@@ -3,17 +3,21 @@
 //! Names, arities and meanings are those of pyrpkg's `register_container_build_common` and `register_container_build`.
 //! Lists are flattened: `--repo-url a b --repo-url c` is `[a, b, c]`.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{ArgAction, Args, ValueEnum, ValueHint};
 use serde_json::{Map, Value};
+use url::Url;
 
 use super::values;
+use crate::credentials::Secret;
 use crate::event::BuilderKind;
 use crate::local::export::Export;
 
 const BUILD: &str = "Build options";
 const CHECKS: &str = "Check options";
+const OSBS: &str = "Options of --build-with osbs";
 const LOCAL: &str = "Options of --build-with local";
 /// Not a documentation comment, which would take the brackets for a link.
 const REPLACEMENT: &str = "Replace a dependency (can be repeated)
@@ -105,6 +109,10 @@ pub struct BuildArgs {
     #[arg(long, help_heading = CHECKS)]
     pub force: bool,
 
+    /// What builds on an OSBS cluster take besides.
+    #[command(flatten)]
+    pub osbs: OsbsArgs,
+
     /// What builds on this machine take besides.
     #[command(flatten)]
     pub local: LocalArgs,
@@ -112,6 +120,94 @@ pub struct BuildArgs {
     /// How the build is watched.
     #[command(flatten)]
     pub follow: FollowArgs,
+}
+
+/// What only builds on an OSBS cluster take.
+#[derive(Debug, Clone, Default, PartialEq, Args)]
+pub struct OsbsArgs {
+    /// Which cluster, and who we are there.
+    #[command(flatten)]
+    pub cluster: ClusterArgs,
+
+    /// Make the PipelineRun of this template
+    ///
+    /// In place of the configured pipeline_run_path. Variables are those of osbs-client's templates.
+    #[arg(long, value_name = "FILE", help_heading = OSBS, value_hint = ValueHint::FilePath)]
+    pub pipeline_run: Option<PathBuf>,
+
+    /// Choose what to delete in the cluster at the end
+    ///
+    /// Without it the PipelineRun of a build that succeeded is deleted where cleanup_used_resources is on; that of a failed one
+    /// is kept, with its logs.
+    #[arg(long, value_name = "never|success|always", help_heading = OSBS, value_enum, hide_possible_values = true)]
+    pub cleanup: Option<Cleanup>,
+}
+
+/// When the PipelineRun is deleted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Cleanup {
+    /// Not at all.
+    Never,
+    /// When the build succeeded.
+    Success,
+    /// When it has ended, however that was.
+    Always,
+}
+
+/// Which cluster, and who we are there.
+#[derive(Debug, Clone, Default, PartialEq, Args)]
+pub struct ClusterArgs {
+    /// Read this osbs.conf
+    ///
+    /// Else the one that OSBS_CONFIG names, ~/.config/osbs.conf, or /etc/osbs.conf.
+    #[arg(long, value_name = "FILE", help_heading = OSBS, value_hint = ValueHint::FilePath)]
+    pub osbs_config: Option<PathBuf>,
+
+    /// Use this section of osbs.conf (default_binary)
+    #[arg(long, value_name = "NAME", help_heading = OSBS, value_hint = ValueHint::Other)]
+    pub instance: Option<String>,
+
+    /// Build on this API server
+    #[arg(long, value_name = "URL", help_heading = OSBS, value_hint = ValueHint::Url)]
+    pub openshift_url: Option<Url>,
+
+    /// Build in this namespace of the cluster
+    #[arg(long, value_name = "NAMESPACE", help_heading = OSBS, value_hint = ValueHint::Other)]
+    pub osbs_namespace: Option<String>,
+
+    /// Log in with this token
+    ///
+    /// Everybody on the machine can read it there: better is --token-file, or `oc login`.
+    #[arg(long, value_name = "TOKEN", help_heading = OSBS, value_hint = ValueHint::Other, value_parser = values::secret,
+          conflicts_with = "token_file")]
+    pub token: Option<Secret>,
+
+    /// Log in with the token in this file
+    #[arg(long, value_name = "FILE", help_heading = OSBS, value_hint = ValueHint::FilePath)]
+    pub token_file: Option<PathBuf>,
+}
+
+impl ClusterArgs {
+    /// The first of these options that was given.
+    pub fn given(&self) -> Option<&'static str> {
+        let given = [
+            (self.osbs_config.is_some(), "--osbs-config"),
+            (self.instance.is_some(), "--instance"),
+            (self.openshift_url.is_some(), "--openshift-url"),
+            (self.osbs_namespace.is_some(), "--osbs-namespace"),
+            (self.token.is_some(), "--token"),
+            (self.token_file.is_some(), "--token-file"),
+        ];
+        given.into_iter().find_map(|(given, name)| given.then_some(name))
+    }
+}
+
+impl OsbsArgs {
+    /// The first of these options that was given.
+    pub fn given(&self) -> Option<&'static str> {
+        let given = [(self.pipeline_run.is_some(), "--pipeline-run"), (self.cleanup.is_some(), "--cleanup")];
+        self.cluster.given().or_else(|| given.into_iter().find_map(|(given, name)| given.then_some(name)))
+    }
 }
 
 /// What only builds on this machine take.

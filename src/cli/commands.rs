@@ -3,7 +3,7 @@
 use clap::{ArgAction, Args, Subcommand, ValueEnum, ValueHint};
 use url::Url;
 
-use super::build::{BuildArgs, ContainerBuildArgs, FlatpakBuildArgs, FollowArgs, WATCHING};
+use super::build::{BuildArgs, ClusterArgs, ContainerBuildArgs, FlatpakBuildArgs, FollowArgs, WATCHING};
 use super::values;
 
 /// What is to be done, with its options.
@@ -117,6 +117,10 @@ pub struct WatchArgs {
     /// How the build is watched.
     #[command(flatten)]
     pub follow: FollowArgs,
+
+    /// The cluster of a PipelineRun.
+    #[command(flatten)]
+    pub cluster: ClusterArgs,
 }
 
 /// The options of `cancel`. The build must be named: nobody wants to cancel by accident.
@@ -130,6 +134,10 @@ pub struct CancelArgs {
     /// Cancel what was submitted last
     #[arg(long)]
     pub last: bool,
+
+    /// The cluster of a PipelineRun.
+    #[command(flatten)]
+    pub cluster: ClusterArgs,
 }
 
 /// The options of `check`.

@@ -27,7 +27,9 @@ use std::fmt::Write as _;
 use clap::error::ErrorKind as Kind;
 use clap::{Args, FromArgMatches as _};
 
-pub use build::{BuildArgs, BuildWith, ContainerBuildArgs, FlatpakBuildArgs, FollowArgs};
+pub use build::{
+    BuildArgs, BuildWith, Cleanup, ClusterArgs, ContainerBuildArgs, FlatpakBuildArgs, FollowArgs, OsbsArgs,
+};
 pub use commands::{
     BuildRef, CancelArgs, CheckArgs, Command, ConfigCommand, ConfigShowArgs, SetupArgs, Switch, WatchArgs,
 };

@@ -15,7 +15,7 @@ use crate::request::plan::{self, PlanInput};
 use crate::request::{Artifact, BuildOptions, BuildRequest};
 
 use super::koji_build::{self, KojiBuild};
-use super::{Context, exit_code, koji_hub, local_build};
+use super::{Context, exit_code, koji_hub, local_build, osbs_build, osbs_cluster};
 
 /// `container-build`.
 ///
@@ -68,7 +68,10 @@ async fn build(
         return Err(Error::new(ErrorKind::Usage, SkipBuild).hint("leave --skip-build out"));
     }
     let config = context.rpkg_config()?;
-    let builder = choose_builder(arguments.build_with.map(BuilderKind::from), &config)?;
+    let builder = choose_builder(context, arguments, &config)?;
+    if let Some(option) = arguments.osbs.given().filter(|_| builder != BuilderKind::Osbs) {
+        return Err(Error::new(ErrorKind::Usage, OnlyOsbs(option)).hint("add --build-with osbs"));
+    }
     if let Some(option) = arguments.local.given().filter(|_| builder != BuilderKind::Local) {
         return Err(Error::new(ErrorKind::Usage, OnlyLocal(option)).hint("add --build-with local"));
     }
@@ -84,18 +87,21 @@ async fn build(
     let request = planned(context, arguments, &config, &checkout, artifact, options)?;
     match builder {
         BuilderKind::Koji => on_koji(context, arguments, &config, &checkout, &request).await,
-        BuilderKind::Osbs | BuilderKind::Local => {
-            Err(Error::new(ErrorKind::Usage, NotYet).hint("--build-with koji builds on the Koji hub"))
-        }
+        BuilderKind::Osbs => osbs_build::run(context, arguments, &checkout, &request).await,
+        BuilderKind::Local => local_build::run(context, arguments, &config, &checkout, artifact, request.options).await,
     }
 }
 
-/// The flag, then the configuration's `build_with`, else Koji.
-fn choose_builder(flag: Option<BuilderKind>, config: &RpkgConfig) -> Result<BuilderKind> {
-    match flag {
-        Some(builder) => Ok(builder),
-        None => Ok(config.build_with()?.map_or(BuilderKind::Koji, |configured| configured.value)),
+/// The flag, then the configuration's `build_with`, then OSBS where one is configured, else Koji.
+fn choose_builder(context: &Context, arguments: &BuildArgs, config: &RpkgConfig) -> Result<BuilderKind> {
+    if let Some(builder) = arguments.build_with {
+        return Ok(builder.into());
     }
+    if let Some(configured) = config.build_with()? {
+        return Ok(configured.value);
+    }
+    let on_osbs = osbs_cluster::is_configured(context, &arguments.osbs.cluster);
+    Ok(if on_osbs { BuilderKind::Osbs } else { BuilderKind::Koji })
 }
 
 /// Where to have `gating.yaml` validated; `None` when it is not to be (pyrpkg's `cli.extract_greenwave_url`).
@@ -215,7 +221,7 @@ struct SkipBuild;
 #[error("{0} is an option of builds on this machine")]
 struct OnlyLocal(&'static str);
 
-/// A builder of a later release.
+/// An option that means something on an OSBS cluster only.
 #[derive(Debug, thiserror::Error)]
-#[error("--build-with osbs is not in this build yet")]
-struct NotYet;
+#[error("{0} is an option of builds on OSBS")]
+struct OnlyOsbs(&'static str);

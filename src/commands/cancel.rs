@@ -1,51 +1,93 @@
 //! `cancel`: cancel a build and see it end.
 
 use crate::cli::CancelArgs;
+use crate::config::koji::KojiProfile;
 use crate::error::{Error, ErrorKind, Result};
-use crate::event::{BuildEvent, BuilderKind, Outcome, TaskId};
+use crate::event::{BuildEvent, BuildOutcome, BuilderKind, Outcome, TaskId};
 use crate::exit_code::ExitCode;
 use crate::koji::api;
 use crate::koji::watch::watch;
+use crate::osbs::cluster::ClusterError;
+use crate::osbs::pipeline_run;
 use crate::report::LogView;
 
+use super::osbs_build::{self, ExistingRun};
 use super::watch::Build;
 use super::{Context, koji_build, koji_hub};
 
 /// `cancel [ID|URL]`, `cancel --last`. Success means that the build is cancelled.
 ///
 /// # Errors
-/// When it is not said what to cancel, the hub refuses, or the build ended otherwise.
+/// When it is not said what to cancel, the server refuses, or the build ended otherwise.
 pub async fn run(context: &Context, arguments: &CancelArgs) -> Result<ExitCode> {
-    let build = Build::find(context, arguments.build.as_ref())?;
+    let build = Build::find(context, arguments.build.as_ref(), &arguments.cluster)?;
     let view = LogView { none: true, ..LogView::default() };
-    let outcome = context
-        .reporting(view.clone(), async |events| {
-            let mut session = koji_hub::connect(&build.profile, events.clone());
-            koji_hub::log_in(&mut session, &build.profile, &context.globals, &context.environment).await?;
-            let cancelled = session.call(&api::cancel_task(build.task)).await;
-            session.log_out().await;
-            cancelled?;
-            let options = koji_build::watch_options(&build.profile, &view, None);
-            let url = options.links.task(build.task);
-            events.send(BuildEvent::Attached { builder: BuilderKind::Koji, id: TaskId::from(build.task), url }).await;
-            let mut interrupt = context.interrupt.clone();
-            let watched = watch(&mut session, build.task, options, &mut interrupt).await;
-            koji_build::finish(&session, build.task, watched, context).await
-        })
-        .await?;
+    let outcome = match &build {
+        Build::Koji { profile, task } => on_koji(context, profile, *task, view).await?,
+        Build::Osbs(run) => on_osbs(context, run, view).await?,
+    };
     match outcome.outcome {
         Outcome::Cancelled => Ok(ExitCode::Success),
         Outcome::Detached => Ok(ExitCode::Detached),
         Outcome::Succeeded | Outcome::Failed => {
-            Err(Error::new(ErrorKind::Server, TooLate { task: build.task, outcome: outcome.outcome }))
+            Err(Error::new(ErrorKind::Server, TooLate { build: outcome.id.to_string(), outcome: outcome.outcome }))
         }
     }
 }
 
+async fn on_koji(context: &Context, profile: &KojiProfile, task: i64, view: LogView) -> Result<BuildOutcome> {
+    context
+        .reporting(view.clone(), async |events| {
+            let mut session = koji_hub::connect(profile, events.clone());
+            koji_hub::log_in(&mut session, profile, &context.globals, &context.environment).await?;
+            let cancelled = session.call(&api::cancel_task(task)).await;
+            session.log_out().await;
+            cancelled?;
+            let options = koji_build::watch_options(profile, &view, None);
+            let url = options.links.task(task);
+            events.send(BuildEvent::Attached { builder: BuilderKind::Koji, id: TaskId::from(task), url }).await;
+            let mut interrupt = context.interrupt.clone();
+            let watched = watch(&mut session, task, options, &mut interrupt).await;
+            koji_build::finish(&session, task, watched, context).await
+        })
+        .await
+}
+
+async fn on_osbs(context: &Context, run: &ExistingRun, view: LogView) -> Result<BuildOutcome> {
+    context
+        .reporting(view.clone(), async |events| {
+            let (cluster, kind) = run.connect(context, events).await?;
+            if let Err(error) = pipeline_run::cancel(&cluster, kind, &run.name).await {
+                // A run that has ended takes no wishes: how it ended is what there is to tell.
+                let has_ended = error.code() == Some(400) && pipeline_run::has_ended(&cluster, kind, &run.name).await?;
+                if !has_ended {
+                    return Err(not_cancelled(error, &run.name));
+                }
+            }
+            osbs_build::follow(context, &cluster, kind, &run.name, &view, None).await
+        })
+        .await
+}
+
+fn not_cancelled(error: ClusterError, run: &str) -> Error {
+    if error.code() == Some(404) {
+        return Error::new(ErrorKind::Server, NoSuchRun { run: run.to_owned() })
+            .hint("is it the right cluster and namespace? Runs that ended well may have been deleted");
+    }
+    error.into()
+}
+
+/// The run is not there (osbs-client's words).
+#[derive(Debug, thiserror::Error)]
+#[error("Pipeline run '{run}' can't be canceled, because it doesn't exist")]
+struct NoSuchRun {
+    run: String,
+}
+
 /// The build had ended before it could be cancelled.
 #[derive(Debug, thiserror::Error)]
-#[error("task {task} was not cancelled: it had {} already", match outcome { Outcome::Succeeded => "succeeded", _ => "failed" })]
+#[error("build {build} was not cancelled: it had {} already", match outcome { Outcome::Succeeded => "succeeded", _ => "failed" })]
 struct TooLate {
-    task: i64,
+    build: String,
     outcome: Outcome,
 }

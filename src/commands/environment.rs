@@ -15,6 +15,8 @@ const PROGRAM: &str = env!("CARGO_PKG_NAME");
 pub struct Environment {
     /// `HOME`.
     pub home: Option<PathBuf>,
+    /// `XDG_CONFIG_HOME`.
+    pub config_home: Option<PathBuf>,
     /// `XDG_STATE_HOME`.
     pub state_home: Option<PathBuf>,
     /// `XDG_CACHE_HOME`.
@@ -32,6 +34,7 @@ impl Environment {
         let text = |name: &str| variable(name).and_then(|value: OsString| value.into_string().ok());
         Environment {
             home: variable("HOME").map(PathBuf::from),
+            config_home: variable("XDG_CONFIG_HOME").map(PathBuf::from),
             state_home: variable("XDG_STATE_HOME").map(PathBuf::from),
             cache_home: variable("XDG_CACHE_HOME").map(PathBuf::from),
             runtime_dir: variable("XDG_RUNTIME_DIR").map(PathBuf::from),
@@ -45,6 +48,12 @@ impl Environment {
     /// When there is no folder for it.
     pub fn submissions(&self) -> Result<Submissions, SubmissionsError> {
         Submissions::locate(self.state_home.as_deref(), self.home.as_deref())
+    }
+
+    /// The folder of the user's configuration.
+    pub fn config_home(&self) -> Option<PathBuf> {
+        let absolute = self.config_home.clone().filter(|path| path.is_absolute());
+        absolute.or_else(|| self.home.as_ref().map(|home| home.join(".config")))
     }
 
     /// The cache of build targets.

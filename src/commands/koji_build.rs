@@ -64,6 +64,8 @@ impl KojiBuild<'_> {
             id: task.to_string(),
             server: self.profile.server.to_string(),
             profile: self.profile.name.clone(),
+            namespace: None,
+            config: None,
             url,
             component,
             branch: request.git_branch.clone(),
@@ -119,7 +121,7 @@ pub async fn finish(
             super::degraded(session.events(), "remembering how the build ended", &error).await;
         }
     }
-    session.events().send(BuildEvent::Finished(outcome.clone())).await;
+    session.events().send(BuildEvent::Finished(Box::new(outcome.clone()))).await;
     Ok(outcome)
 }
 

@@ -3,10 +3,11 @@
 use crate::cli::Globals;
 use crate::config::koji::{AuthType, KojiProfile, KojiRoots};
 use crate::credentials::Secret;
+use crate::credentials::negotiate::NegotiateError;
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::EventSender;
 use crate::http::ClientOptions;
-use crate::koji::auth::{self, Available, ChoiceError, Credentials, NegotiateError};
+use crate::koji::auth::{self, Available, ChoiceError, Credentials};
 use crate::koji::outcome::HubLinks;
 use crate::koji::retry::RetryPolicy;
 use crate::koji::session::{HubSettings, Session, SessionError};

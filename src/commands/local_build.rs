@@ -238,6 +238,8 @@ async fn remember(context: &Context, events: &EventSender, request: &BuildReques
         id: ended.outcome.id.to_string(),
         server: THIS_MACHINE.to_owned(),
         profile: String::new(),
+        namespace: None,
+        config: None,
         url: None,
         component,
         branch: request.git_branch.clone(),

@@ -10,6 +10,8 @@ pub mod environment;
 mod koji_build;
 mod koji_hub;
 mod local_build;
+mod osbs_build;
+mod osbs_cluster;
 pub mod setup;
 pub mod status;
 pub mod watch;

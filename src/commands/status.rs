@@ -2,14 +2,17 @@
 
 use std::collections::BTreeMap;
 
+use crate::cli::ClusterArgs;
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::{self, BuilderKind, Outcome, TaskState};
 use crate::exit_code::ExitCode;
 use crate::koji::api::{self, TaskInfo};
 use crate::koji::call::Call;
+use crate::osbs::pipeline_run;
 use crate::report::text::{self, StatusLine};
 use crate::submissions::Submission;
 
+use super::osbs_build::ExistingRun;
 use super::{Context, koji_hub};
 
 /// How many builds are listed: the newest.
@@ -23,7 +26,8 @@ pub async fn run(context: &Context) -> Result<ExitCode> {
     let submissions = context.environment.submissions()?;
     let mut list = submissions.list()?;
     list.drain(..list.len().saturating_sub(LISTED));
-    let states = ask(context, &list).await;
+    let mut states = ask_hubs(context, &list).await;
+    states.extend(ask_clusters(context, &list).await);
     for submission in &mut list {
         let state = states.get(&(submission.server.clone(), submission.id.clone()));
         if let Some(outcome) = state.and_then(|state| outcome(*state)) {
@@ -52,8 +56,39 @@ fn line(submission: &Submission, states: &States) -> StatusLine {
 
 type States = BTreeMap<(String, String), TaskState>;
 
+/// Asks each cluster about the runs whose end is not known.
+async fn ask_clusters(context: &Context, list: &[Submission]) -> States {
+    let mut by_server: BTreeMap<(&str, &str), Vec<&Submission>> = BTreeMap::new();
+    let open = list.iter().filter(|known| known.outcome.is_none() && known.builder == BuilderKind::Osbs);
+    for submission in open {
+        by_server.entry((&submission.profile, &submission.server)).or_default().push(submission);
+    }
+    let mut states = States::new();
+    for ((instance, _), submissions) in by_server {
+        match ask_cluster(context, &submissions).await {
+            Ok(answers) => states.extend(answers),
+            Err(error) => context.warn(&format_args!("the state of builds on {instance} is not known: {error}")),
+        }
+    }
+    states
+}
+
+async fn ask_cluster(context: &Context, submissions: &[&Submission]) -> Result<States> {
+    let mut states = States::new();
+    let Some(first) = submissions.first() else { return Ok(states) };
+    let (events, _) = event::channel();
+    let (cluster, kind) =
+        ExistingRun::find(&first.id, Some(first), &ClusterArgs::default()).connect(context, events).await?;
+    for submission in submissions {
+        if let Some(state) = pipeline_run::state(&cluster, kind, &submission.id).await? {
+            states.insert((submission.server.clone(), submission.id.clone()), state);
+        }
+    }
+    Ok(states)
+}
+
 /// Asks each hub once about the builds whose end is not known.
-async fn ask(context: &Context, list: &[Submission]) -> States {
+async fn ask_hubs(context: &Context, list: &[Submission]) -> States {
     let mut by_profile: BTreeMap<&str, Vec<&Submission>> = BTreeMap::new();
     for submission in
         list.iter().filter(|submission| submission.outcome.is_none() && submission.builder == BuilderKind::Koji)

@@ -7,9 +7,8 @@
 
 use std::path::PathBuf;
 
-use super::ini::{Ini, IniError, Sourced};
-use super::nearest::nearest;
 use super::rpkg::RpkgConfig;
+use super::section::{Section, words};
 use super::{ConfigError, ConfigWarning};
 
 /// The keys of `[<tool>.local-build]`, each with a line for people.
@@ -156,13 +155,13 @@ impl LocalConfig {
             require_signed: keys.flag("require_signed")?.unwrap_or(false),
             koji_import: keys.flag("koji_import")?.unwrap_or(false),
             content_generator: keys.text("content_generator")?.unwrap_or_else(|| CONTENT_GENERATOR.to_owned()),
-            koji_archive: keys.koji_archive()?,
+            koji_archive: koji_archive(&keys)?,
             http_proxy: keys.flag("http_proxy")?.unwrap_or(false),
             isolation: keys.choice("isolation", &["chroot", "oci", "rootless"])?,
             storage_driver: keys.choice("storage_driver", &["overlay", "vfs"])?,
             buildah: keys.path("buildah")?.unwrap_or_else(|| "buildah".into()),
             skopeo: keys.path("skopeo")?.unwrap_or_else(|| "skopeo".into()),
-            warnings: keys.unknown(),
+            warnings: keys.unknown(LOCAL_BUILD_KEYS),
         })
     }
 }
@@ -181,107 +180,9 @@ fn default_registry(tool: &str) -> &'static str {
     }
 }
 
-fn words(text: &str) -> Vec<String> {
-    text.split([' ', '\t', '\n', ',']).filter(|word| !word.is_empty()).map(str::to_owned).collect()
-}
-
-/// One section, with typed lookups. Empty values count as not set.
-struct Section<'a> {
-    ini: &'a Ini,
-    name: &'a str,
-}
-
-impl Section<'_> {
-    fn value(&self, key: &str) -> Result<Option<Sourced<String>>, IniError> {
-        Ok(self.ini.get(self.name, key)?.filter(|value| !value.value.trim().is_empty()))
-    }
-
-    fn text(&self, key: &str) -> Result<Option<String>, IniError> {
-        Ok(self.value(key)?.map(|value| value.value.trim().to_owned()))
-    }
-
-    fn path(&self, key: &str) -> Result<Option<PathBuf>, IniError> {
-        Ok(self.text(key)?.map(PathBuf::from))
-    }
-
-    fn list(&self, key: &str) -> Result<Vec<String>, IniError> {
-        Ok(self.text(key)?.map(|text| words(&text)).unwrap_or_default())
-    }
-
-    fn lines(&self, key: &str) -> Result<Vec<String>, IniError> {
-        let text = self.text(key)?.unwrap_or_default();
-        Ok(text.lines().map(str::trim).filter(|line| !line.is_empty()).map(str::to_owned).collect())
-    }
-
-    fn flag(&self, key: &str) -> Result<Option<bool>, IniError> {
-        if self.value(key)?.is_none() {
-            return Ok(None);
-        }
-        Ok(self.ini.boolean(self.name, key)?.map(|value| value.value))
-    }
-
-    fn number(&self, key: &'static str, most: i64) -> Result<Option<u64>, ConfigError> {
-        if self.value(key)?.is_none() {
-            return Ok(None);
-        }
-        let Some(number) = self.ini.int(self.name, key)? else { return Ok(None) };
-        match u64::try_from(number.value) {
-            Ok(value) if number.value <= most => Ok(Some(value)),
-            _ => Err(ConfigError::OutOfRange { key, value: number.value, most, origin: number.origin }),
-        }
-    }
-
-    fn pairs(&self, key: &'static str, form: &'static str) -> Result<Vec<(String, String)>, ConfigError> {
-        let Some(value) = self.value(key)? else { return Ok(Vec::new()) };
-        let lines = value.value.lines().map(str::trim).filter(|line| !line.is_empty());
-        let pair = |line: &str| {
-            let (name, text) = line.split_once('=')?;
-            let name = name.trim();
-            (!name.is_empty()).then(|| (name.to_owned(), text.trim().to_owned()))
-        };
-        lines
-            .map(|line| {
-                pair(line).ok_or_else(|| ConfigError::NotOfForm {
-                    key,
-                    value: line.to_owned(),
-                    form,
-                    origin: value.origin.clone(),
-                })
-            })
-            .collect()
-    }
-
-    fn choice(&self, key: &'static str, words: &'static [&'static str]) -> Result<Option<String>, ConfigError> {
-        let Some(value) = self.value(key)? else { return Ok(None) };
-        let word = value.value.trim();
-        if word == "auto" {
-            return Ok(None);
-        }
-        if words.contains(&word) {
-            return Ok(Some(word.to_owned()));
-        }
-        Err(ConfigError::NoneOf { key, value: word.to_owned(), words, origin: value.origin })
-    }
-
-    fn koji_archive(&self) -> Result<KojiArchive, ConfigError> {
-        let word = self.choice("koji_archive", &["placeholder", "docker-archive"])?;
-        Ok(if word.as_deref() == Some("docker-archive") { KojiArchive::DockerArchive } else { KojiArchive::default() })
-    }
-
-    /// A warning for each key that the section itself has and that is not known.
-    fn unknown(&self) -> Vec<ConfigWarning> {
-        let keys = self.ini.keys(self.name).unwrap_or_default();
-        keys.into_iter()
-            .filter(|key| LOCAL_BUILD_KEYS.iter().all(|(known, _)| known != key))
-            .filter_map(|key| Some((key, self.ini.own(self.name, key)?)))
-            .map(|(key, value)| ConfigWarning::UnknownKey {
-                section: self.name.to_owned(),
-                key: key.to_owned(),
-                origin: value.origin.clone(),
-                nearest: nearest(key, LOCAL_BUILD_KEYS.iter().map(|(known, _)| *known)),
-            })
-            .collect()
-    }
+fn koji_archive(keys: &Section<'_>) -> Result<KojiArchive, ConfigError> {
+    let word = keys.choice("koji_archive", &["placeholder", "docker-archive"])?;
+    Ok(if word.as_deref() == Some("docker-archive") { KojiArchive::DockerArchive } else { KojiArchive::default() })
 }
 
 #[cfg(test)]

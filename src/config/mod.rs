@@ -11,6 +11,7 @@ pub(crate) mod nearest;
 pub mod osbs;
 mod redact;
 pub mod rpkg;
+mod section;
 pub mod show;
 mod url_template;
 
@@ -135,6 +136,24 @@ pub enum ConfigError {
         /// Why, where there is more to tell than that it does not exist.
         source: Option<Arc<io::Error>>,
     },
+    /// The OSBS configuration that was asked for by name is not there.
+    #[error("Config file {} can't be opened.", path.display())]
+    MissingOsbsConfig {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: Arc<io::Error>,
+    },
+    /// Of two keys that need each other one is missing.
+    #[error("{message} ([{section}])")]
+    Together {
+        /// The section.
+        section: String,
+        /// What osbs-client says of it.
+        message: &'static str,
+        /// The keys.
+        keys: &'static str,
+    },
     /// The Koji configuration folder that was asked for by name has no `*.conf` in it.
     #[error("No config files found in directory: {}", path.display())]
     EmptyKojiConfigFolder {
@@ -161,9 +180,11 @@ pub enum ConfigError {
         /// Where it stands.
         origin: Origin,
     },
-    /// The hub's address is not an address.
-    #[error("server = `{}` is not an http or https URL ({origin})", value.escape_debug())]
+    /// A server's address is not an address.
+    #[error("{key} = `{}` is not an http or https URL ({origin})", value.escape_debug())]
     ServerUrl {
+        /// The key.
+        key: &'static str,
         /// The value, with a password in it masked.
         value: String,
         /// Where it stands.
@@ -206,6 +227,10 @@ fn hint(error: &ConfigError) -> Option<String> {
             Some(nearest) => format!("did you mean `{nearest}`? {}", were_read(files)),
             None => were_read(files),
         }),
+        ConfigError::MissingOsbsConfig { .. } => {
+            Some("name another file with --osbs-config or OSBS_CONFIG, or none".to_owned())
+        }
+        ConfigError::Together { section, keys, .. } => Some(format!("set {keys} in [{section}], or none of them")),
         ConfigError::Ini(error) => ini_hint(error).map(str::to_owned),
         ConfigError::InvalidFile { .. }
         | ConfigError::UnknownBuilder { .. }
@@ -290,6 +315,34 @@ pub enum ConfigWarning {
     #[error("the hub's certificate is not verified, because of no_ssl_verify ({origin})")]
     CertificateNotVerified {
         /// Where that stands.
+        origin: Origin,
+    },
+    /// osbs.conf lacks the instance.
+    #[error("Specified section '{name}' not found in '{}'", file.display())]
+    NoInstance {
+        /// The instance.
+        name: String,
+        /// The file.
+        file: PathBuf,
+    },
+    /// A key has another name today.
+    #[error("{old} is an old name of {new} ({origin})")]
+    OldName {
+        /// The name that is used.
+        old: &'static str,
+        /// The name today.
+        new: &'static str,
+        /// Where it stands.
+        origin: Origin,
+    },
+    /// A word that osbs-client takes for "no", because it knows only `true`.
+    #[error("{key} = {value} means true here, but false in osbs-client ({origin}): write true")]
+    TrueHereOnly {
+        /// The key.
+        key: &'static str,
+        /// The word.
+        value: String,
+        /// Where it stands.
         origin: Origin,
     },
     /// `pkgurl` is no longer used.

@@ -117,6 +117,7 @@ impl Ending {
             repositories: Vec::new(),
             builds: Vec::new(),
             user_warnings: Vec::new(),
+            metadata: Vec::new(),
             failure: None,
         }
     }
@@ -151,6 +152,7 @@ impl Ending {
             repositories,
             builds: builds.collect(),
             user_warnings: self.result.user_warnings.clone(),
+            metadata: Vec::new(),
             failure,
         }
     }

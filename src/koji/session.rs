@@ -13,12 +13,13 @@ use base64::Engine as _;
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use url::Url;
 
-use super::auth::{Credentials, NegotiateError, gssapi};
+use super::auth::Credentials;
 use super::call::{Call, Posted, split_answers};
 use super::fault::{Fault, FaultKind};
 use super::retry::{Attempts, Next, RetryPolicy, Trouble};
 use super::xmlrpc::{self, Answer, DecodeError, EncodeError, Value};
 use crate::credentials::Secret;
+use crate::credentials::negotiate::{self, NegotiateError};
 use crate::event::{BuildEvent, EventSender, Retry, Warning};
 use crate::http::{self, ClientError, ClientOptions, Failure};
 
@@ -470,7 +471,7 @@ impl Session {
         if let Credentials::Kerberos { principal, .. } = credentials {
             let host = url.host_str().unwrap_or_default().to_owned();
             let principal = principal.clone();
-            let token = tokio::task::spawn_blocking(move || gssapi::token(&host, principal.as_deref()))
+            let token = tokio::task::spawn_blocking(move || negotiate::token(&host, principal.as_deref()))
                 .await
                 .unwrap_or_else(|panic| Err(NegotiateError::NoTicket(panic.to_string())))
                 .map_err(|source| SessionError::Negotiate { server: self.server().to_owned(), source })?;

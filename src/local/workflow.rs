@@ -329,6 +329,7 @@ impl Run<'_> {
             repositories: Vec::new(),
             builds: Vec::new(),
             user_warnings: self.journal.user_warnings(),
+            metadata: Vec::new(),
             failure: None,
         };
         let mut kind = None;
@@ -358,7 +359,7 @@ impl Run<'_> {
         let changed = BuildEvent::TaskStateChanged { task: id, from: TaskState::Open, to, host: None, reason: None };
         events.send(changed).await;
         self.keep_outcome(&outcome);
-        events.send(BuildEvent::Finished(outcome.clone())).await;
+        events.send(BuildEvent::Finished(Box::new(outcome.clone()))).await;
         Ended { outcome, kind }
     }
 

@@ -5,7 +5,7 @@
 //! process, and changing that under running threads is not safe. So with such a cache this program calls itself, by
 //! [`NEGOTIATE`], for the token.
 
-use std::ffi::OsString;
+use std::ffi::OsStr;
 use std::io;
 use std::path::PathBuf;
 use std::process::{Output, Stdio};
@@ -17,14 +17,8 @@ use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 use tokio::process::Command;
 
-use crate::credentials::{NegotiateError, gssapi};
+use crate::credentials::negotiate::{self, CACHE_VARIABLE, NEGOTIATE, NegotiateError};
 
-/// First argument of this program's call of itself for a token: then come the host and, if any, the principal. The token is
-/// printed in base64.
-pub const NEGOTIATE: &str = "__negotiate";
-
-/// The environment variable that names the credential cache.
-const CACHE: &str = "KRB5CCNAME";
 /// A ticket that lasts so long is not replaced.
 const LASTING: Duration = Duration::from_secs(3600);
 /// The longest that a child may take: the KDC may be slow.
@@ -39,8 +33,6 @@ pub struct Kerberos {
     pub principal: Option<String>,
     /// Credential cache, as in `KRB5CCNAME`; without it the environment's.
     pub ccache: Option<String>,
-    /// This program, to be called by [`NEGOTIATE`]; without it the one that is running.
-    pub program: Option<PathBuf>,
 }
 
 /// Why Kerberos has nothing to show.
@@ -124,12 +116,12 @@ impl Kerberos {
             }
         }
         match &self.ccache {
-            Some(ccache) if std::env::var_os(CACHE).is_none_or(|current| current != **ccache) => {
+            Some(ccache) if std::env::var_os(CACHE_VARIABLE).is_none_or(|current| current != **ccache) => {
                 self.in_child(ccache, host).await
             }
             _ => {
                 let (host, principal) = (host.to_owned(), self.principal.clone());
-                let token = tokio::task::spawn_blocking(move || gssapi::token(&host, principal.as_deref())).await;
+                let token = tokio::task::spawn_blocking(move || negotiate::token(&host, principal.as_deref())).await;
                 Ok(token.unwrap_or_else(|panic| Err(NegotiateError::NoTicket(panic.to_string())))?)
             }
         }
@@ -137,7 +129,7 @@ impl Kerberos {
 
     /// Without `klist`, or if its words are not understood, a new ticket is got.
     async fn has_lasting_ticket(&self, principal: &str) -> bool {
-        let mut command = self.command("klist".into());
+        let mut command = self.command("klist");
         command.env("TZ", "UTC");
         let Ok(output) = self.run("klist", command).await else { return false };
         let until = TimeZone::UTC.to_datetime(Timestamp::now()).saturating_add(LASTING);
@@ -145,7 +137,7 @@ impl Kerberos {
     }
 
     async fn kinit(&self, keytab: &std::path::Path, principal: &str) -> Result<(), KerberosError> {
-        let mut command = self.command("kinit".into());
+        let mut command = self.command("kinit");
         command.arg("-k").arg("-t").arg(keytab).arg("--").arg(principal);
         let output = self.run("kinit", command).await?;
         if output.status.success() {
@@ -156,11 +148,7 @@ impl Kerberos {
 
     async fn in_child(&self, ccache: &str, host: &str) -> Result<Vec<u8>, KerberosError> {
         const PROGRAM: &str = "this program";
-        let program = match &self.program {
-            Some(program) => program.clone(),
-            None => std::env::current_exe().map_err(|source| KerberosError::Run { program: PROGRAM, source })?,
-        };
-        let mut command = self.command(program.into());
+        let mut command = self.command("/proc/self/exe");
         command.arg(NEGOTIATE).arg(host).args(&self.principal);
         let output = self.run(PROGRAM, command).await?;
         if !output.status.success() {
@@ -170,11 +158,11 @@ impl Kerberos {
         token.map_err(|_| KerberosError::Malformed)
     }
 
-    fn command(&self, program: OsString) -> Command {
+    fn command(&self, program: impl AsRef<OsStr>) -> Command {
         let mut command = Command::new(program);
         command.env("LC_ALL", "C").stdin(Stdio::null()).kill_on_drop(true);
         if let Some(ccache) = &self.ccache {
-            command.env(CACHE, ccache);
+            command.env(CACHE_VARIABLE, ccache);
         }
         command
     }
@@ -185,17 +173,6 @@ impl Kerberos {
             Err(_) => Err(KerberosError::Slow { program }),
         }
     }
-}
-
-/// Carries out the call by [`NEGOTIATE`], with the arguments after it: the token in base64, for standard output.
-///
-/// # Errors
-/// As GSSAPI's.
-pub fn answer(arguments: &[OsString]) -> Result<String, NegotiateError> {
-    let mut words = arguments.iter().map(|word| word.to_string_lossy());
-    let host = words.next().unwrap_or_default();
-    let token = gssapi::token(&host, words.next().as_deref())?;
-    Ok(base64::engine::general_purpose::STANDARD.encode(token))
 }
 
 /// What a child said, in one line.

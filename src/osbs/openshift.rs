@@ -1,1 +1,316 @@
-//! To be written.
+//! Which API server, and who we are there: from options, osbs.conf, kubeconfig and a pod's service account.
+//!
+//! Which token counts is [`super::token`]'s decision. A kubeconfig's token never goes to another server than the one that it is for.
+
+use std::path::{Path, PathBuf};
+
+use kube::config::{KubeConfigOptions, Kubeconfig};
+use url::Url;
+
+use super::kerberos::Kerberos;
+use super::login::{Login, LoginError};
+use super::oauth::{Challenge, Method};
+use super::token::{
+    self, Chosen, ConfiguredLogin, FileRole, Identity, Token, TokenError, TokenOrder, TokenSource, TokenWarning,
+};
+use crate::config::osbs::OsbsInstance;
+use crate::credentials::Secret;
+use crate::http::{ClientOptions, Redirects};
+
+/// Where a pod finds its service account.
+const IN_POD: &str = "/var/run/secrets/kubernetes.io/serviceaccount";
+/// The namespace where nobody names one (osbs-client).
+const DEFAULT_NAMESPACE: &str = "default";
+
+/// Everything that says where and who.
+#[derive(Debug)]
+pub struct Sources<'a> {
+    /// The instance of osbs.conf.
+    pub instance: &'a OsbsInstance,
+    /// `--openshift-url`.
+    pub url: Option<Url>,
+    /// `--osbs-namespace`.
+    pub namespace: Option<String>,
+    /// `--token`.
+    pub token: Option<Secret>,
+    /// `--token-file`.
+    pub token_file: Option<PathBuf>,
+    /// The home folder.
+    pub home: Option<&'a Path>,
+}
+
+/// A server, and how to get in.
+pub struct Access {
+    /// The connection's settings.
+    pub config: kube::Config,
+    /// The server.
+    pub url: Url,
+    /// The namespace of builds.
+    pub namespace: String,
+    /// Who we are.
+    pub login: Login,
+    /// What is odd about the token.
+    pub warnings: Vec<TokenWarning>,
+}
+
+/// Why there is no way in.
+#[derive(Debug, thiserror::Error)]
+pub enum AccessError {
+    /// Nothing names a server.
+    #[error("no OpenShift server is known")]
+    NoServer {
+        /// The instance that could name one.
+        instance: String,
+    },
+    /// The address is of no use to the client.
+    #[error("{url} is no address of an API server: {why}")]
+    Url {
+        /// The address.
+        url: String,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// The kubeconfig cannot be used.
+    #[error("cannot use the kubeconfig")]
+    Kubeconfig(#[source] Box<kube::config::KubeconfigError>),
+    /// A PEM file cannot be read.
+    #[error("cannot use {what} {}: {why}", path.display())]
+    Pem {
+        /// What it is.
+        what: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// The token is no token.
+    #[error(transparent)]
+    Login(#[from] LoginError),
+}
+
+impl From<TokenError> for AccessError {
+    fn from(error: TokenError) -> Self {
+        AccessError::Login(error.into())
+    }
+}
+
+/// Finds the server and a way in. Reads files; asks nobody.
+///
+/// # Errors
+/// When no server is named, or what is named cannot be read.
+pub async fn access(sources: Sources<'_>) -> Result<Access, AccessError> {
+    let instance = sources.instance;
+    let wanted = sources.url.clone().or_else(|| instance.openshift_url.clone());
+    let kubeconfig = kubeconfig(wanted.is_none())?;
+    let matching = match &kubeconfig {
+        Some(kubeconfig) => of_server(kubeconfig, wanted.as_ref()).await?,
+        None => None,
+    };
+    let in_pod = Path::new(IN_POD);
+    let url = match (&wanted, &matching) {
+        (Some(url), _) => url.clone(),
+        (None, Some(config)) => parsed(&config.cluster_url.to_string())?,
+        (None, None) => pod_server(in_pod).ok_or_else(|| AccessError::NoServer { instance: instance.name.clone() })?,
+    };
+    let chosen = identity(&sources, &url, kubeconfig.as_ref())?;
+    let mut config = match (kubeconfig.as_ref(), &chosen.identity) {
+        (Some(kubeconfig), Identity::Kubeconfig(user)) => of_context(kubeconfig, &user.context).await?,
+        // What the kubeconfig knows of the server holds, whoever we are; who we are there does not.
+        _ => match matching {
+            Some(mut config) => {
+                config.auth_info = kube::config::AuthInfo::default();
+                config
+            }
+            None => kube::Config::new(uri(&url)?),
+        },
+    };
+    config.cluster_url = uri(&url)?;
+    certificates(instance, &mut config)?;
+    if is_pods(&chosen.identity) && instance.verify_ssl && instance.ca_file.is_none() {
+        config.root_cert = Some(pem("the pod's certificate", &in_pod.join("ca.crt"))?);
+    }
+    let login = match chosen.identity {
+        Identity::Token(token) => Login::Token(token),
+        Identity::Challenge => login(instance, &url),
+        Identity::Certificate | Identity::Kubeconfig(_) | Identity::Nobody => Login::Elsewhere,
+    };
+    let from_pod = || std::fs::read_to_string(in_pod.join("namespace")).ok().map(|text| text.trim().to_owned());
+    let from_context = Some(config.default_namespace.clone()).filter(|namespace| namespace != DEFAULT_NAMESPACE);
+    let namespace = sources.namespace.or_else(|| instance.namespace.clone()).or(from_context).or_else(from_pod);
+    Ok(Access {
+        config,
+        url,
+        namespace: namespace.unwrap_or_else(|| DEFAULT_NAMESPACE.to_owned()),
+        login,
+        warnings: chosen.warnings,
+    })
+}
+
+/// Who we are at this very server.
+fn identity(sources: &Sources<'_>, url: &Url, kubeconfig: Option<&Kubeconfig>) -> Result<Chosen, TokenError> {
+    let instance = sources.instance;
+    let configured_token = instance.credentials.token.as_deref().map(Secret::new);
+    let instance_file = sources.home.and_then(|home| token::instance_file(home, &instance.name));
+    let keyring = || in_keyring(&instance.name, url);
+    token::choose(&TokenOrder {
+        server: url,
+        use_auth: instance.use_auth,
+        option_token: sources.token.as_ref(),
+        option_token_file: sources.token_file.as_deref(),
+        token: configured_token.as_ref(),
+        token_file: instance.credentials.token_file.as_deref(),
+        instance_file: instance_file.as_deref(),
+        configured: configured(instance),
+        keyring: Some(&keyring),
+        kubeconfig,
+        pod_file: Some(Path::new(token::POD_TOKEN)),
+    })
+}
+
+fn is_pods(identity: &Identity) -> bool {
+    let Identity::Token(Token { source: TokenSource::File { role, .. }, .. }) = identity else { return false };
+    *role == FileRole::Pod
+}
+
+/// The login that the instance says instead of a token. With a certificate alone there is no token, unless the instance says
+/// that there is an authorization endpoint for it.
+fn configured(instance: &OsbsInstance) -> Option<ConfiguredLogin> {
+    let credentials = &instance.credentials;
+    if credentials.use_kerberos || (credentials.username.is_some() && credentials.password.is_some()) {
+        return Some(ConfiguredLogin::Challenge);
+    }
+    credentials.client_cert.as_ref().map(|_| match instance.oauth_url {
+        Some(_) => ConfiguredLogin::Challenge,
+        None => ConfiguredLogin::Certificate,
+    })
+}
+
+/// The login at the OAuth server.
+fn login(instance: &OsbsInstance, url: &Url) -> Login {
+    let credentials = &instance.credentials;
+    let method = match (&credentials.username, &credentials.password) {
+        (Some(username), Some(password)) => {
+            Method::Basic { username: username.clone(), password: Secret::new(password.clone()) }
+        }
+        _ if credentials.use_kerberos => Method::Kerberos(Kerberos {
+            principal: credentials.kerberos_principal.clone(),
+            keytab: credentials.kerberos_keytab.clone(),
+            ccache: credentials.kerberos_ccache.clone(),
+        }),
+        _ => Method::Certificate,
+    };
+    let client = ClientOptions {
+        serverca: instance.ca_file.clone().filter(|_| instance.verify_ssl),
+        certificate_pair: credentials.client_cert.clone().zip(credentials.client_key.clone()),
+        insecure: !instance.verify_ssl,
+        redirects: Redirects::Refuse,
+        ..ClientOptions::default()
+    };
+    let challenge = Challenge { api: url.clone(), oauth_url: instance.oauth_url.clone(), method };
+    Login::OAuth { challenge: Box::new(challenge), client }
+}
+
+#[cfg(feature = "keyring")]
+fn in_keyring(instance: &str, url: &Url) -> Option<Secret> {
+    // A thread of its own, because the keyring waits for the desktop in a way that is not allowed on the runtime's.
+    let look = || crate::credentials::keyring::password(instance, url.as_str());
+    std::thread::scope(|scope| scope.spawn(look).join()).ok().flatten()
+}
+
+#[cfg(not(feature = "keyring"))]
+fn in_keyring(_: &str, _: &Url) -> Option<Secret> {
+    None
+}
+
+/// The kubeconfig, if there is one. A broken one matters only where nothing else names the server.
+fn kubeconfig(is_needed: bool) -> Result<Option<Kubeconfig>, AccessError> {
+    match Kubeconfig::read() {
+        Ok(kubeconfig) => Ok(Some(kubeconfig)),
+        Err(kube::config::KubeconfigError::FindPath | kube::config::KubeconfigError::ReadConfig(..)) => Ok(None),
+        Err(error) if is_needed => Err(AccessError::Kubeconfig(Box::new(error))),
+        Err(error) => {
+            tracing::debug!(%error, "the kubeconfig cannot be used");
+            Ok(None)
+        }
+    }
+}
+
+/// What the kubeconfig says of a server, without one of its current context's. The current context is preferred.
+async fn of_server(kubeconfig: &Kubeconfig, wanted: Option<&Url>) -> Result<Option<kube::Config>, AccessError> {
+    let server_of = |context: &str| {
+        let named = kubeconfig.contexts.iter().find(|named| named.name == context)?;
+        let cluster = named.context.as_ref()?.cluster.clone();
+        let cluster = kubeconfig.clusters.iter().find(|named| named.name == cluster)?;
+        Url::parse(cluster.cluster.as_ref()?.server.as_deref()?).ok()
+    };
+    let current = kubeconfig.current_context.clone();
+    let all = current.iter().cloned().chain(kubeconfig.contexts.iter().map(|named| named.name.clone()));
+    let context = match wanted {
+        Some(url) => {
+            all.into_iter().find(|context| server_of(context).is_some_and(|server| token::is_same_server(&server, url)))
+        }
+        None => current.filter(|context| server_of(context).is_some()),
+    };
+    match context {
+        Some(context) => of_context(kubeconfig, &context).await.map(Some),
+        None => Ok(None),
+    }
+}
+
+async fn of_context(kubeconfig: &Kubeconfig, context: &str) -> Result<kube::Config, AccessError> {
+    let options = KubeConfigOptions { context: Some(context.to_owned()), ..KubeConfigOptions::default() };
+    let config = kube::Config::from_custom_kubeconfig(kubeconfig.clone(), &options).await;
+    config.map_err(|error| AccessError::Kubeconfig(Box::new(error)))
+}
+
+/// The server that a pod is told of by its environment.
+fn pod_server(in_pod: &Path) -> Option<Url> {
+    let host = std::env::var("KUBERNETES_SERVICE_HOST").ok().filter(|_| in_pod.join("token").is_file())?;
+    let port = std::env::var("KUBERNETES_SERVICE_PORT").unwrap_or_else(|_| "443".to_owned());
+    let host = if host.contains(':') { format!("[{host}]") } else { host };
+    Url::parse(&format!("https://{host}:{port}/")).ok()
+}
+
+/// The instance's certificates and whom it trusts.
+fn certificates(instance: &OsbsInstance, config: &mut kube::Config) -> Result<(), AccessError> {
+    if !instance.verify_ssl {
+        config.accept_invalid_certs = true;
+    } else if let Some(path) = &instance.ca_file {
+        config.root_cert = Some(pem("the CA file", path)?);
+    }
+    let credentials = &instance.credentials;
+    if let (Some(certificate), Some(key)) = (&credentials.client_cert, &credentials.client_key) {
+        for (what, path) in [("the client certificate", certificate), ("the client key", key)] {
+            let unreadable =
+                |error: std::io::Error| AccessError::Pem { what, path: path.clone(), why: error.to_string() };
+            std::fs::metadata(path).map_err(unreadable)?;
+        }
+        config.auth_info.client_certificate = Some(certificate.display().to_string());
+        config.auth_info.client_key = Some(key.display().to_string());
+    }
+    Ok(())
+}
+
+/// The certificates of a PEM file, in DER.
+fn pem(what: &'static str, path: &Path) -> Result<Vec<Vec<u8>>, AccessError> {
+    let wrong = |why: String| AccessError::Pem { what, path: path.to_owned(), why };
+    let text = std::fs::read(path).map_err(|error| wrong(error.to_string()))?;
+    let certificates = openssl::x509::X509::stack_from_pem(&text).map_err(|_| wrong("it is malformed".to_owned()))?;
+    if certificates.is_empty() {
+        return Err(wrong("it holds no PEM certificate".to_owned()));
+    }
+    certificates
+        .iter()
+        .map(|certificate| certificate.to_der().map_err(|_| wrong("it is malformed".to_owned())))
+        .collect()
+}
+
+fn uri(url: &Url) -> Result<http::Uri, AccessError> {
+    let text = url.as_str();
+    text.parse()
+        .map_err(|error: http::uri::InvalidUri| AccessError::Url { url: text.to_owned(), why: error.to_string() })
+}
+
+fn parsed(text: &str) -> Result<Url, AccessError> {
+    Url::parse(text).map_err(|error| AccessError::Url { url: text.to_owned(), why: error.to_string() })
+}

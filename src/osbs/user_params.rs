@@ -1,1 +1,236 @@
-//! To be written.
+//! `user_params`: what OSBS is told about a build, as osbs-client computes it (`user_params.BuildUserParams`).
+//!
+//! Keys are sorted, and what is empty is left out, as there. The values come from the request and from what the checks read in the
+//! checkout: nothing is cloned again.
+
+use serde_json::{Map, Value, json};
+
+use super::naming::{self, Kind, Postfix};
+use crate::request::check::FileReport;
+use crate::request::{Artifact, BuildRequest};
+
+/// What a site and a user add to a request.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Settings {
+    /// The first part of the image's name.
+    pub user: String,
+    /// The ConfigMap of atomic-reactor's configuration, for this kind of build.
+    pub reactor_config_map: Option<String>,
+    /// Seconds where container.yaml does not say.
+    pub default_buildtime_limit: u64,
+    /// The most seconds that container.yaml may ask for.
+    pub max_buildtime_limit: u64,
+}
+
+/// Why there are no parameters.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub enum UserParamsError {
+    /// container.yaml wants more time than there is (osbs-client's words).
+    #[error("Build limit cannot be more than {most} and is set to {wanted}")]
+    BuildLimit {
+        /// The most seconds.
+        most: u64,
+        /// What container.yaml says.
+        wanted: u64,
+    },
+    /// Without it there is no name for the image.
+    #[error("required label missing from Dockerfile: com.redhat.component")]
+    NoComponent,
+}
+
+/// The name and the parameters of a build.
+#[derive(Debug, Clone, PartialEq)]
+pub struct UserParams {
+    /// The run's name.
+    pub run: String,
+    /// The parameters.
+    pub values: Map<String, Value>,
+    /// How long the run may take, in seconds.
+    pub buildtime_limit: u64,
+}
+
+/// Puts the parameters together.
+///
+/// # Errors
+/// When the checkout does not say enough, or wants too much.
+pub fn user_params(
+    request: &BuildRequest,
+    files: &FileReport,
+    settings: &Settings,
+    postfix: &Postfix,
+) -> Result<UserParams, UserParamsError> {
+    let options = &request.options;
+    let component = files.nvr.component.clone().ok_or(UserParamsError::NoComponent)?;
+    let buildtime_limit = buildtime_limit(files.buildtime_limit, settings)?;
+    let kind = match (options.scratch, options.isolated) {
+        (true, _) => Kind::Scratch,
+        (false, true) => Kind::Isolated,
+        (false, false) => Kind::Regular,
+    };
+    let git_uri = git_uri(&request.source);
+    let run = naming::run_name(kind, git_uri, &request.git_branch, postfix);
+    let target = Some(request.target.as_str()).filter(|target| !target.is_empty());
+    let values = json!({
+        "additional_tags": files.additional_tags,
+        "base_image": files.base_images.last(),
+        "component": component,
+        "compose_ids": options.compose_ids,
+        "dependency_replacements": options.dependency_replacements,
+        "flatpak": request.artifact == Artifact::Flatpak,
+        "git_branch": request.git_branch,
+        "git_commit_depth": 1,
+        "git_ref": request.commit,
+        "git_uri": git_uri,
+        "image_tag": naming::image_tag(&settings.user, &component, target, postfix),
+        "isolated": options.isolated,
+        "kind": "build_user_params",
+        "koji_parent_build": options.koji_parent_build,
+        "koji_target": target,
+        "name": run,
+        "operator_csv_modifications_url": options.operator_csv_modifications_url,
+        "platforms": options.arches,
+        "reactor_config_map": settings.reactor_config_map,
+        "release": options.release,
+        "scratch": options.scratch,
+        "signing_intent": options.signing_intent,
+        "tags_from_yaml": files.tags_from_yaml,
+        "user": settings.user,
+        "userdata": options.userdata,
+        "yum_repourls": options.yum_repourls,
+    });
+    let Value::Object(all) = values else { return Err(UserParamsError::NoComponent) };
+    let values = all.into_iter().filter(|(_, value)| !is_empty(value)).collect();
+    Ok(UserParams { run, values, buildtime_limit })
+}
+
+/// The source's repository: a request's source ends in `#` and the commit.
+fn git_uri(source: &str) -> &str {
+    source.rsplit_once('#').map_or(source, |(uri, _)| uri)
+}
+
+fn buildtime_limit(wanted: Option<u64>, settings: &Settings) -> Result<u64, UserParamsError> {
+    match wanted.filter(|wanted| *wanted > 0) {
+        None => Ok(settings.default_buildtime_limit),
+        Some(wanted) if wanted > settings.max_buildtime_limit => {
+            Err(UserParamsError::BuildLimit { most: settings.max_buildtime_limit, wanted })
+        }
+        Some(wanted) => Ok(wanted),
+    }
+}
+
+/// What Python takes for false.
+fn is_empty(value: &Value) -> bool {
+    match value {
+        Value::Null | Value::Bool(false) => true,
+        Value::Bool(true) => false,
+        Value::Number(number) => number.as_f64() == Some(0.0),
+        Value::String(text) => text.is_empty(),
+        Value::Array(items) => items.is_empty(),
+        Value::Object(fields) => fields.is_empty(),
+    }
+}
+
+/// The parameters as JSON that can stand in a shell's single quotes and in a field that Tekton replaces variables in: what would
+/// end the quotes or begin a variable is written as an escape.
+pub fn embed(values: &Map<String, Value>) -> String {
+    let text = Value::Object(values.clone()).to_string();
+    text.replace('\'', "\\u0027").replace("$(", "\\u0024(")
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test that cannot go on shall stop")]
+
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::request::BuildOptions;
+    use crate::request::nvr::PartialNvr;
+
+    fn request(options: BuildOptions) -> BuildRequest {
+        BuildRequest {
+            artifact: Artifact::Container,
+            source: "https://src.example.test/containers/hello.git#0123".into(),
+            target: "candidate".into(),
+            namespace: Some("containers".into()),
+            repo_name: "hello".into(),
+            git_branch: "main".into(),
+            commit: "0123".into(),
+            options,
+            priority: None,
+            channel: None,
+        }
+    }
+
+    fn files() -> FileReport {
+        FileReport {
+            base_images: vec!["builder".into(), "registry.example.test/fedora:41".into()],
+            nvr: PartialNvr { component: Some("hello-container".into()), ..PartialNvr::default() },
+            ..FileReport::default()
+        }
+    }
+
+    fn settings() -> Settings {
+        Settings {
+            user: "osbs".into(),
+            reactor_config_map: Some("reactor-config-map".into()),
+            default_buildtime_limit: 10_800,
+            max_buildtime_limit: 21_600,
+        }
+    }
+
+    fn params(options: BuildOptions, files: &FileReport) -> Result<UserParams, UserParamsError> {
+        let postfix = Postfix { number: 23186, at: "2026-11-23T11:54:06Z".parse().unwrap() };
+        user_params(&request(options), files, &settings(), &postfix)
+    }
+
+    /// As osbs-client 2.8 sent it, but for the random number of the image's tag and the commit.
+    #[test]
+    fn parameters_are_those_that_osbs_client_sent() {
+        let params = params(BuildOptions::default(), &files()).unwrap();
+        let expected = r#"{"base_image":"registry.example.test/fedora:41","component":"hello-container","git_branch":"main","git_commit_depth":1,"git_ref":"0123","git_uri":"https://src.example.test/containers/hello.git","image_tag":"osbs/hello-container:candidate-23186-20261123115406","kind":"build_user_params","koji_target":"candidate","name":"hello-main-521e323186-20261123115406","reactor_config_map":"reactor-config-map","user":"osbs"}"#;
+        assert_eq!(embed(&params.values), expected);
+        assert_eq!((params.run.as_str(), params.buildtime_limit), ("hello-main-521e323186-20261123115406", 10_800));
+    }
+
+    // C25, C28
+    #[test]
+    fn options_are_sent_when_they_were_given() {
+        let options = BuildOptions {
+            scratch: true,
+            arches: vec!["x86_64".into()],
+            compose_ids: vec![7],
+            yum_repourls: vec!["https://r/x.repo".into()],
+            ..BuildOptions::default()
+        };
+        let params = params(options, &files()).unwrap();
+        assert_eq!(params.run, "scratch-23186-20261123115406");
+        let values = Value::Object(params.values);
+        assert_eq!(values["scratch"], true);
+        assert_eq!(values["platforms"], json!(["x86_64"]));
+        assert_eq!((&values["compose_ids"], &values["yum_repourls"]), (&json!([7]), &json!(["https://r/x.repo"])));
+        assert_eq!(values.get("isolated"), None);
+        assert_eq!(values.get("release"), None);
+    }
+
+    // C21, C22
+    #[test]
+    fn the_time_limit_has_a_default_and_an_end() {
+        let of = |seconds| params(BuildOptions::default(), &FileReport { buildtime_limit: seconds, ..files() });
+        assert_eq!(of(Some(0)).unwrap().buildtime_limit, 10_800);
+        assert_eq!(of(Some(60)).unwrap().buildtime_limit, 60);
+        let error = of(Some(99_999)).unwrap_err().to_string();
+        assert_eq!(error, "Build limit cannot be more than 21600 and is set to 99999");
+    }
+
+    proptest! {
+        // C29
+        #[test]
+        fn embedded_parameters_mean_the_same_and_break_out_of_nothing(text in any::<String>(), key in "[a-z'$(]{1,8}") {
+            let values: Map<String, Value> = [(key, json!(["it's $(x)", text]))].into_iter().collect();
+            let embedded = embed(&values);
+            prop_assert!(!embedded.contains('\'') && !embedded.contains("$("), "{}", embedded);
+            prop_assert_eq!(serde_json::from_str::<Map<String, Value>>(&embedded).unwrap(), values);
+        }
+    }
+}

@@ -64,6 +64,10 @@ fn fields(event: &BuildEvent) -> (&'static str, Map<String, Value>) {
         BuildEvent::TaskStateChanged { task, from, to, host, reason } => {
             ("task_state_changed", json!({"task": task, "from": from, "to": to, "host": host, "reason": reason}))
         }
+        BuildEvent::TaskWaiting { task, reason } => ("task_waiting", json!({"task": task, "reason": reason})),
+        BuildEvent::TaskRetried { task, attempt, reason } => {
+            ("task_retried", json!({"task": task, "attempt": attempt, "reason": reason}))
+        }
         BuildEvent::LogOpened { log, arch } => ("log_opened", of_log(log, json!({"arch": arch}))),
         BuildEvent::LogAppended { log, offset, bytes } => {
             let content = match std::str::from_utf8(bytes) {

@@ -110,10 +110,15 @@ impl<Out: Write, Err: Write> Live<Out, Err> {
                 self.logs.by_name_only();
                 self.progress.are_steps = true;
             }
+            BuildEvent::Submitted { builder: BuilderKind::Osbs, id, .. } => {
+                self.in_cluster();
+                self.info(&format!("Created build: {id}"))?;
+            }
             BuildEvent::Submitted { id, url, .. } => {
                 let url = url.as_deref().unwrap_or("(no page)");
                 self.info(&format!("Created task: {id}\nTask info: {url}"))?;
             }
+            BuildEvent::Attached { builder: BuilderKind::Osbs, .. } => self.in_cluster(),
             BuildEvent::Attached { url: Some(url), .. } => self.info(&format!("Task info: {url}"))?,
             BuildEvent::Attached { .. } => {}
             BuildEvent::TaskOpened { task, parent, label, state, host, .. } => {
@@ -121,6 +126,10 @@ impl<Out: Write, Err: Write> Live<Out, Err> {
             }
             BuildEvent::TaskStateChanged { task, to, host, reason, .. } => {
                 self.task_changed(task, *to, host.clone(), reason.as_deref())?;
+            }
+            BuildEvent::TaskWaiting { task, reason } => self.task_news(task, "waits", reason)?,
+            BuildEvent::TaskRetried { task, attempt, reason } => {
+                self.task_news(task, &format!("begins again, attempt {attempt}"), reason)?;
             }
             BuildEvent::Retrying(retry) => self.retrying(retry)?,
             BuildEvent::Reconnected => self.say("the server answers again")?,
@@ -143,12 +152,27 @@ impl<Out: Write, Err: Write> Live<Out, Err> {
         }
         let depth = parent.and_then(|parent| self.tasks.get(parent)).map_or(0, |parent| parent.depth + 1);
         let known = Task { label: sanitize::line(label.as_bytes()).into_owned(), depth, state, host };
-        let line = format!("{:width$}{task} {}: {}", "", known.label, known.standing(), width = 2 * depth);
+        let name = self.name_of(task, &known);
+        let line = format!("{:width$}{name}: {}", "", known.standing(), width = 2 * depth);
         self.tasks.insert(task.clone(), known);
         self.count_tasks();
         // A failed task's reason comes right after, in a line of its own; steps that wait for their turn are no news.
         let is_told = state == TaskState::Failed || (state == TaskState::Free && self.is_here());
         if is_told { Ok(()) } else { self.print(&line) }
+    }
+
+    /// The build is a PipelineRun.
+    fn in_cluster(&mut self) {
+        self.builder = Some(BuilderKind::Osbs);
+        self.progress.are_counted = true;
+    }
+
+    /// What a task is called in lines about it. A TaskRun's own name says nothing that the task's does not.
+    fn name_of(&self, task: &TaskId, known: &Task) -> String {
+        if self.builder == Some(BuilderKind::Osbs) && known.depth > 0 {
+            return known.label.clone();
+        }
+        format!("{task} {}", known.label)
     }
 
     /// Whether the build is on this machine.
@@ -172,10 +196,21 @@ impl<Out: Write, Err: Write> Live<Out, Err> {
             _ => known.standing(),
         };
         let news = before.map_or(standing.clone(), |before| format!("{before} -> {standing}"));
-        let line = format!("{:width$}{task} {}: {news}", "", known.label, width = 2 * known.depth);
+        let depth = known.depth;
+        let Some(known) = self.tasks.get(task) else { return Ok(()) };
+        let line = format!("{:width$}{}: {news}", "", self.name_of(task, known), width = 2 * depth);
         self.print(&line)?;
         self.count_tasks();
-        if to.is_final() && !self.is_here() { self.print(&self.counters()) } else { Ok(()) }
+        let is_koji = self.builder.is_none_or(|builder| builder == BuilderKind::Koji);
+        if to.is_final() && is_koji { self.print(&self.counters()) } else { Ok(()) }
+    }
+
+    /// A line about a task that is no change of its state.
+    fn task_news(&mut self, task: &TaskId, what: &str, reason: &str) -> io::Result<()> {
+        let Some(known) = self.tasks.get(task) else { return Ok(()) };
+        let reason = sanitize::text(reason);
+        let line = format!("{:width$}{} {what}: {reason}", "", self.name_of(task, known), width = 2 * known.depth);
+        self.print(&line)
     }
 
     /// Koji's line of counters; what was cancelled counts as done.
@@ -191,6 +226,10 @@ impl<Out: Write, Err: Write> Live<Out, Err> {
     }
 
     fn count_tasks(&mut self) {
+        // A cluster's pipeline says how many there are, also of those that have not begun.
+        if self.builder == Some(BuilderKind::Osbs) {
+            return self.redraw();
+        }
         // On this machine the build itself is no step of its own.
         let steps = || self.tasks.values().filter(|task| task.depth > 0 || !self.is_here());
         let ended = steps().filter(|task| task.state.is_final()).count();
@@ -293,7 +332,7 @@ impl<Out: Write, Err: Write> Live<Out, Err> {
 
     /// What the build is at: the state of the task at work; on this machine the steps at work.
     fn standing(&self) -> String {
-        if self.is_here() {
+        if self.is_here() || self.builder == Some(BuilderKind::Osbs) {
             let steps = self.tasks.values().filter(|task| task.depth > 0 && task.state == TaskState::Open);
             let steps: Vec<&str> = steps.map(|task| task.label.as_str()).collect();
             return if steps.is_empty() { "beginning".to_owned() } else { steps.join(", ") };

@@ -176,6 +176,8 @@ pub struct BuildProgress {
     logs: BTreeMap<Arc<LogId>, Row>,
     /// How many tasks have ended, of all that were seen.
     pub tasks: (usize, usize),
+    /// Whether the builder says how many tasks there are, also of those that it has not begun.
+    pub are_counted: bool,
     /// What the tasks are to the user: steps of a build on this machine.
     pub are_steps: bool,
 }
@@ -196,6 +198,11 @@ impl BuildProgress {
                 let label = arch.as_deref().unwrap_or_else(|| log.name.strip_suffix(".log").unwrap_or(&log.name));
                 let row = Row { label: label.to_owned(), ..Row::default() };
                 self.logs.insert(Arc::clone(log), row);
+                true
+            }
+            BuildEvent::Progress { done, total, unit: "tasks", .. } if self.are_counted => {
+                let count = |number: u64| usize::try_from(number).unwrap_or(usize::MAX);
+                self.tasks = (count(*done), count(*total));
                 true
             }
             BuildEvent::Progress { task, done, total, unit } => self.counted(task, *done, *total, unit),

@@ -138,6 +138,7 @@ mod tests {
                 url: "https://k/koji/buildinfo?buildID=42".into(),
             }],
             user_warnings: vec!["label x is deprecated".into()],
+            metadata: Vec::new(),
             failure: None,
         }
     }

@@ -235,6 +235,37 @@ pub fn dry_run(mode: &OutputMode, run: &DryRun) -> io::Result<()> {
     say(&format_args!("Would call {} on {}:\n{pretty}\nNothing was submitted.", run.method, run.hub))
 }
 
+/// An object that would be created in a cluster.
+#[derive(Debug, Clone, Serialize)]
+pub struct ObjectDryRun {
+    /// The version of this object's format.
+    pub version: u32,
+    /// The builder it is meant for.
+    pub builder: &'static str,
+    /// The API server's address.
+    pub server: String,
+    /// The namespace it would be in.
+    pub namespace: String,
+    /// The object.
+    pub object: serde_json::Value,
+}
+
+/// Shows an object that would be created.
+///
+/// # Errors
+/// When nobody reads it.
+pub fn object_dry_run(mode: &OutputMode, run: &ObjectDryRun) -> io::Result<()> {
+    if mode.format == Format::Json {
+        return json(run);
+    }
+    let pretty = serde_json::to_string_pretty(&run.object)?;
+    let kind = run.object.get("kind").and_then(serde_json::Value::as_str).unwrap_or_default();
+    say(&format_args!(
+        "Would create a {kind} in namespace {} of {}:\n{pretty}\nNothing was created.",
+        run.namespace, run.server
+    ))
+}
+
 /// What a build on this machine would do.
 #[derive(Debug, Clone, Serialize)]
 pub struct LocalDryRun {

@@ -264,8 +264,12 @@ impl Section<'_> {
         let Some(text) = self.sourced("server")? else {
             return Ok(Url::parse(DEFAULT_SERVER).expect("the default is a URL"));
         };
-        let refused =
-            |source| ConfigError::ServerUrl { value: mask_passwords(&text.value), origin: text.origin.clone(), source };
+        let refused = |source| ConfigError::ServerUrl {
+            key: "server",
+            value: mask_passwords(&text.value),
+            origin: text.origin.clone(),
+            source,
+        };
         let url = Url::parse(&text.value).map_err(|error| refused(Some(error)))?;
         if matches!(url.scheme(), "http" | "https") { Ok(url) } else { Err(refused(None)) }
     }

@@ -63,7 +63,7 @@ fn changed(from: TaskState, to: TaskState, host: Option<&str>, reason: Option<&s
 }
 
 fn finished(outcome: Outcome) -> BuildEvent {
-    BuildEvent::Finished(BuildOutcome {
+    BuildEvent::Finished(Box::new(BuildOutcome {
         id: 25.into(),
         outcome,
         url: None,
@@ -71,13 +71,14 @@ fn finished(outcome: Outcome) -> BuildEvent {
         repositories: vec!["r/foo@sha256:ab".into()],
         builds: vec![],
         user_warnings: vec![],
+        metadata: Vec::new(),
         failure: (outcome == Outcome::Failed).then(|| Failure {
             reason: "boom".into(),
             code: None,
             task: None,
             log: None,
         }),
-    })
+    }))
 }
 
 /// Shows events and gives what was written to both streams.

@@ -43,6 +43,12 @@ pub struct FileReport {
     pub findings: Vec<Finding>,
     /// As much of the NVR as is known here.
     pub nvr: PartialNvr,
+    /// The floating tags that OSBS would set besides its own, sorted.
+    pub additional_tags: Vec<String>,
+    /// Whether they are container.yaml's, in place of all others.
+    pub tags_from_yaml: bool,
+    /// `buildtime_limit` of container.yaml, in seconds.
+    pub buildtime_limit: Option<u64>,
 }
 
 impl FileReport {
@@ -76,6 +82,8 @@ pub fn check_files(root: &Path, request: &BuildRequest) -> FileReport {
     }
     report.findings.extend(container_yaml::check(yaml.as_ref(), request));
     report.findings.extend(tags::check(root, yaml.as_ref(), &report.nvr));
+    (report.additional_tags, report.tags_from_yaml) = tags::set_by_osbs(root, yaml.as_ref());
+    report.buildtime_limit = yaml.as_ref().and_then(|yaml| yaml.buildtime_limit).map(|(seconds, _)| seconds);
     sort(&mut report.findings);
     report
 }

@@ -32,6 +32,17 @@ pub(super) fn check(root: &Path, yaml: Option<&ContainerYaml>, nvr: &PartialNvr)
     findings
 }
 
+/// The floating tags of container.yaml, else those of `additional-tags`, as far as OSBS takes them, and whether they are the former
+/// (osbs-client's `RepoInfo` and `AdditionalTagsConfig`).
+pub(super) fn set_by_osbs(root: &Path, yaml: Option<&ContainerYaml>) -> (Vec<String>, bool) {
+    let from_yaml = yaml.map(|yaml| yaml.tags.clone()).unwrap_or_default();
+    let is_yaml = !from_yaml.is_empty();
+    let tags = if is_yaml { from_yaml } else { additional_tags(root).unwrap_or_default() };
+    let taken = tags.into_iter().map(|tag| tag.name).filter(|name| nvr::is_additional_tag(name));
+    let sorted: std::collections::BTreeSet<String> = taken.collect();
+    (sorted.into_iter().collect(), is_yaml)
+}
+
 fn primary(nvr: &PartialNvr) -> Option<Finding> {
     let tag = format!("{}-{}", nvr.version.as_deref()?, nvr.release.as_deref()?);
     (tag.chars().count() > LONGEST_TAG).then(|| {

@@ -7,7 +7,6 @@
 use std::path::{Path, PathBuf};
 
 use crate::credentials::Secret;
-pub use crate::credentials::{NegotiateError, gssapi};
 
 /// How to log in.
 #[derive(Debug, Clone, PartialEq)]

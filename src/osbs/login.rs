@@ -1,0 +1,89 @@
+//! Who we are at the API server, as long as a build takes: a token that may have to be had anew.
+
+use super::oauth::{Challenge, OAuthError};
+use super::token::{Token, TokenError};
+use crate::credentials::Secret;
+use crate::http::{self, ClientError, ClientOptions};
+
+/// Where the token comes from.
+#[derive(Debug)]
+pub enum Login {
+    /// There is none: a client certificate, or what a kubeconfig says, which the client sees to itself.
+    Elsewhere,
+    /// One that is there. Where it is in a file there may be another one later: a pod's, or one that somebody logs in to.
+    Token(Token),
+    /// One that is got by logging in, as often as is needed.
+    OAuth {
+        /// The login.
+        challenge: Box<Challenge>,
+        /// How to reach the OAuth server. Redirects are the answer, and have to be refused.
+        client: ClientOptions,
+    },
+}
+
+/// Why there is no token.
+#[derive(Debug, thiserror::Error)]
+pub enum LoginError {
+    /// The token that is there cannot be used.
+    #[error(transparent)]
+    Token(#[from] TokenError),
+    /// No client could be made.
+    #[error(transparent)]
+    Client(#[from] ClientError),
+    /// The login did not work.
+    #[error(transparent)]
+    OAuth(#[from] OAuthError),
+}
+
+impl LoginError {
+    /// Whether it may work later.
+    pub fn is_transient(&self) -> bool {
+        matches!(self, LoginError::OAuth(error) if error.is_transient())
+    }
+
+    /// What to do about it.
+    pub fn hint(&self) -> Option<&'static str> {
+        match self {
+            LoginError::Token(error) => Some(error.hint()),
+            LoginError::Client(_) => None,
+            LoginError::OAuth(error) => error.hint(),
+        }
+    }
+}
+
+impl Login {
+    /// The token to begin with.
+    ///
+    /// # Errors
+    /// When it cannot be had.
+    pub async fn token(&self) -> Result<Option<Secret>, LoginError> {
+        match self {
+            Login::Elsewhere => Ok(None),
+            Login::Token(token) => Ok(Some(token.secret.clone())),
+            Login::OAuth { challenge, client } => {
+                let token = challenge.token(&http::client(client)?).await?;
+                Ok(Some(token.secret))
+            }
+        }
+    }
+
+    /// Whether it makes sense to ask for another token.
+    pub fn can_renew(&self) -> bool {
+        match self {
+            Login::Elsewhere => false,
+            Login::Token(token) => token.source.can_be_read_again(),
+            Login::OAuth { .. } => true,
+        }
+    }
+
+    /// Another token, after the first was refused.
+    ///
+    /// # Errors
+    /// When it cannot be had.
+    pub async fn renewed(&self) -> Result<Option<Secret>, LoginError> {
+        match self {
+            Login::Token(token) => Ok(token.source.read_again()?),
+            Login::Elsewhere | Login::OAuth { .. } => self.token().await,
+        }
+    }
+}

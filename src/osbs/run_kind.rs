@@ -1,0 +1,74 @@
+//! What builds are objects of in a cluster, and what follows for their paths.
+
+use serde_json::{Value, json};
+
+use super::collection::Selection;
+use super::docker_build;
+use super::tekton::{PipelineRun, RUN_LABEL, Version};
+
+/// What builds are in a cluster.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RunKind {
+    /// PipelineRuns of Tekton, in this version of its API.
+    Tekton(Version),
+    /// Builds of OpenShift's own.
+    Build,
+}
+
+impl RunKind {
+    /// The plural of the resource.
+    pub fn plural(self) -> &'static str {
+        match self {
+            RunKind::Tekton(_) => "pipelineruns",
+            RunKind::Build => "builds",
+        }
+    }
+
+    /// The collection that runs are in.
+    pub fn collection(self, namespace: &str) -> String {
+        match self {
+            RunKind::Tekton(version) => version.collection(namespace, "pipelineruns"),
+            RunKind::Build => docker_build::builds(namespace),
+        }
+    }
+
+    /// The object whose removal removes everything of a run.
+    pub fn whole(self, namespace: &str, name: &str) -> String {
+        match self {
+            RunKind::Tekton(_) => format!("{}/{name}", self.collection(namespace)),
+            RunKind::Build => docker_build::config_path(namespace, name),
+        }
+    }
+
+    /// A merge patch that says the wish to cancel: tasks end, and `finally` tasks still run.
+    pub fn cancel_patch(self, name: &str) -> Value {
+        match self {
+            RunKind::Tekton(version) => json!({
+                "apiVersion": format!("tekton.dev/{}", version.name()),
+                "kind": "PipelineRun",
+                "metadata": {"name": name},
+                "spec": {"status": "CancelledRunFinally"},
+            }),
+            RunKind::Build => docker_build::cancel_patch(),
+        }
+    }
+
+    /// A run as it is read; `None` when it is not understood.
+    pub fn read(self, object: Value) -> Option<PipelineRun> {
+        match self {
+            RunKind::Tekton(_) => serde_json::from_value(object)
+                .map_err(|error| tracing::debug!(%error, "a PipelineRun is not understood"))
+                .ok(),
+            RunKind::Build => Some(docker_build::as_run(&object).0),
+        }
+    }
+
+    /// The pods of a run.
+    pub fn pods(self, namespace: &str, name: &str) -> Selection {
+        let label = match self {
+            RunKind::Tekton(_) => RUN_LABEL,
+            RunKind::Build => docker_build::BUILD_LABEL,
+        };
+        Selection::by_label("pods", format!("/api/v1/namespaces/{namespace}/pods"), label, name)
+    }
+}
