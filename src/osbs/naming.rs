@@ -67,8 +67,7 @@ fn readable(repository: &str, branch: &str) -> (String, String) {
     let (repository, branch) = (allowed(repository), allowed(branch));
     let (mut from_repository, mut from_branch) = (0, 0);
     let has_room = |taken: usize| taken + 1 < READABLE;
-    while has_room(from_repository + from_branch)
-        && (from_repository < repository.len() || from_branch < branch.len())
+    while has_room(from_repository + from_branch) && (from_repository < repository.len() || from_branch < branch.len())
     {
         if from_repository < repository.len() {
             from_repository += 1;

@@ -333,7 +333,8 @@ mod tests {
     // C29
     #[test]
     fn what_would_break_out_is_escaped_and_the_rest_is_pythons() {
-        let userdata = json!({"b": "it's $(x) $$(y) $z (", "a": ["é😀", "\"\\\n\u{7f}", 1.5, -7, null, false, [], {}], "$('": {}});
+        let userdata =
+            json!({"b": "it's $(x) $$(y) $z (", "a": ["é😀", "\"\\\n\u{7f}", 1.5, -7, null, false, [], {}], "$('": {}});
         let Value::Object(userdata) = userdata else { panic!() };
         let expected = r#"{"\u0024(\u0027": {}, "a": ["\u00e9\ud83d\ude00", "\"\\\n~", 1.5, -7, null, false, [], {}], "b": "it\u0027s \u0024(x) $\u0024(y) $z ("}"#;
         assert_eq!(embed(&userdata), expected.replace('~', "\u{7f}"));
