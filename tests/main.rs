@@ -21,5 +21,6 @@ mod hub;
 mod kerberos;
 mod koji_build;
 mod local;
+mod osbs;
 mod parity;
 mod report;

@@ -31,10 +31,7 @@ pub const INSTANCE_KEYS: &[(&str, &str)] = &[
     ("namespace", "The namespace that builds are made in (default)."),
     ("oauth_url", "The authorization endpoint, where the cluster does not name it itself."),
     ("openshift_url", "The API server, https://HOST[:PORT]/."),
-    (
-        "output_image",
-        "Where OpenShift's own builds push to; without it they make scratch images in the cluster's registry.",
-    ),
+    ("output_image", "Where OpenShift's own builds push to; without it the image is not kept."),
     ("password", "Password for username. Better: leave it out and log in with `oc login`."),
     ("pipeline", "The Pipeline that builds run, where there is no template (binary-container-0-2)."),
     ("pipeline_run_path", "The site's template of a PipelineRun."),

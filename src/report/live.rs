@@ -164,6 +164,7 @@ impl<Out: Write, Err: Write> Live<Out, Err> {
     /// The build is a PipelineRun.
     fn in_cluster(&mut self) {
         self.builder = Some(BuilderKind::Osbs);
+        self.logs.by_name_only();
         self.progress.are_counted = true;
     }
 

@@ -4,8 +4,10 @@
 pub mod images;
 pub mod kerberos;
 pub mod koji_hub;
+pub mod kube_api;
 pub mod local_world;
 pub mod lookaside;
+pub mod osbs_world;
 pub mod peers;
 pub mod processes;
 pub mod registry;

@@ -1,0 +1,3 @@
+//! Builds on an OSBS cluster: the real program, against an API server in the test process.
+
+mod builds;

@@ -1,0 +1,37 @@
+//! A build from the command line to its end.
+
+use serde_json::{Value as Json, json};
+
+use crate::support::kube_api::play::Play;
+use crate::support::osbs_world::OsbsWorld;
+
+/// What a run was told of its build.
+pub fn user_params(run: &crate::support::kube_api::Run) -> Json {
+    serde_json::from_str(&run.param("user-params").unwrap()).unwrap()
+}
+
+#[test]
+fn a_build_is_created_watched_and_cleaned_up() {
+    let world = OsbsWorld::new();
+    let clone = world.clone();
+    world.server.play(Play { arches: vec!["x86-64", "aarch64"], ..Play::default() });
+    let run = world.build(&[]);
+    assert_eq!(run.status, Some(0), "{run}");
+    for line in [
+        "  clone: closed\n",
+        "x86_64 | binary-container-build-x86-64 build line 2\n",
+        "aarch64 | binary-container-build-aarch64 build line 2\n",
+        " PipelineRun completed successfully\n",
+        "repositories:\n  registry.example.com/demo/app:1-1\n",
+    ] {
+        assert!(run.stdout.contains(line), "{line}: {run}");
+    }
+    let created = world.server.requests("POST ");
+    assert_eq!(created.len(), 1);
+    let body: Json = serde_json::from_slice(&created[0].body).unwrap();
+    assert_eq!(body["apiVersion"], "tekton.dev/v1");
+    assert_eq!(created[0].header("authorization"), Some("Bearer sha256~good"));
+    let params: Json = serde_json::from_str(body["spec"]["params"][1]["value"].as_str().unwrap()).unwrap();
+    assert_eq!((&params["git_ref"], &params["user"]), (&json!(clone.head()), &json!("packager")));
+    assert_eq!(world.server.requests("DELETE ").len(), 1, "a build that succeeded is cleaned up");
+}

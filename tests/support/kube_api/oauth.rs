@@ -1,0 +1,64 @@
+//! OpenShift's OAuth server, as far as challenges go.
+
+use axum::body::Body;
+use axum::http::{HeaderMap, Response, header};
+use serde_json::json;
+
+use super::Shared;
+use super::server::{basic, json_answer};
+
+/// How tokens are given out.
+#[derive(Debug, Clone)]
+pub struct OAuth {
+    /// Who gets one.
+    pub user: String,
+    /// With what.
+    pub password: String,
+    /// The token; it lets in from then on.
+    pub token: String,
+    /// Where the metadata says that tokens are given out; `None` when there is no metadata.
+    pub endpoint: Option<String>,
+    /// An error instead of a token, in the fragment.
+    pub error: Option<(String, String)>,
+}
+
+/// Answers questions of OAuth; `None` for all others, and where there is no OAuth server.
+pub fn answer(shared: &Shared, uri: &hyper::Uri, headers: &HeaderMap) -> Option<Response<Body>> {
+    let oauth = shared.oauth()?;
+    match uri.path() {
+        "/.well-known/oauth-authorization-server" => {
+            let endpoint = oauth.endpoint?;
+            Some(json_answer(200, &json!({"issuer": endpoint, "authorization_endpoint": endpoint})))
+        }
+        "/oauth/authorize" => Some(authorize(shared, &oauth, uri.query().unwrap_or_default(), headers)),
+        _ => None,
+    }
+}
+
+fn authorize(shared: &Shared, oauth: &OAuth, query: &str, headers: &HeaderMap) -> Response<Body> {
+    if !query.contains("client_id=openshift-challenging-client") {
+        let error = json!({"error": "unauthorized_client", "error_description": "The client is not authorized to request a token using this method."});
+        return json_answer(400, &error);
+    }
+    let challenge = |name: &'static str, value: &'static str| {
+        Response::builder().status(401).header(name, value).body(Body::empty()).expect("an answer")
+    };
+    if headers.get("x-csrf-token").is_none_or(|value| value.is_empty()) {
+        return challenge(
+            "warning",
+            "199 Origin \"A non-empty X-CSRF-Token header is required to receive basic-auth challenges\"",
+        );
+    }
+    if basic(headers) != Some((oauth.user.clone(), oauth.password.clone())) {
+        return challenge("www-authenticate", "Basic realm=\"openshift\"");
+    }
+    let fragment = match &oauth.error {
+        Some((error, description)) => format!("error={error}&error_description={description}"),
+        None => {
+            shared.change(|state| state.tokens.insert(oauth.token.clone(), oauth.user.clone()));
+            format!("access_token={}&expires_in=86400&scope=user%3Afull&token_type=Bearer", oauth.token)
+        }
+    };
+    let location = format!("{}/oauth/token/implicit#{fragment}", shared.url());
+    Response::builder().status(302).header(header::LOCATION, location).body(Body::empty()).expect("an answer")
+}
