@@ -1,4 +1,4 @@
 //! Builds on an OSBS cluster: the real program, against an API server in the test process.
 
 mod builds;
-mod requests;
+mod recorded;

@@ -56,7 +56,7 @@ pub enum CreateError {
     #[error(transparent)]
     Cluster(#[from] ClusterError),
     /// The pipeline wants more than is known.
-    #[error("the pipeline {pipeline} needs what is not configured: {}", missing.join(", "))]
+    #[error("the pipeline {pipeline} needs {}", missing.join(", "))]
     Missing {
         /// The pipeline.
         pipeline: String,
@@ -305,8 +305,7 @@ mod tests {
     #[test]
     fn what_a_pipeline_needs_is_told_at_once() {
         let error = of_pipeline(&pipeline(), Version::V1, &Ingredients::default()).unwrap_err();
-        let expected = "the pipeline binary-container-0-2 needs what is not configured: \
-                        param.osbs-image, reactor_config_map, workspace.ws-own";
+        let expected = "the pipeline binary-container-0-2 needs param.osbs-image, reactor_config_map, workspace.ws-own";
         assert_eq!(error.to_string(), expected);
     }
 
