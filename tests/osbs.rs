@@ -2,5 +2,6 @@
 
 mod builds;
 mod cluster;
+mod recorded;
 mod requests;
 mod watching;

@@ -2,6 +2,7 @@
 
 pub mod cluster;
 pub mod collection;
+pub mod conversion;
 pub mod docker_build;
 pub mod kerberos;
 pub mod login;

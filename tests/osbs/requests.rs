@@ -117,7 +117,7 @@ fn a_template_with_a_name_of_its_own_is_refused() {
     let run = world.build(&[]);
     assert_eq!(run.status, Some(1), "{run}");
     assert!(
-        run.stderr.contains("Pipeline run name provided 'fixed' is different than in input data 'foo-f40-"),
+        run.stderr.contains("' is different than in input data 'fixed'"),
         "{run}"
     );
     assert!(posted(&world).is_empty());
