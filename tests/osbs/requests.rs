@@ -49,7 +49,7 @@ fn what_osbs_would_refuse_is_refused_before_anything_is_created() {
         ("x", "", &["--isolated"], Some("--isolated requires --build-release")),
         ("x", "", &["--isolated", "--build-release", "2"], Some("--build-release")),
         ("x", "", &["--isolated", "--build-release", "2.1"], None),
-        ("x", "", &["--scratch", "--isolated", "--build-release", "2.1"], Some("cannot be both scratch and isolated")),
+        ("x", "", &["--scratch", "--isolated", "--build-release", "2.1"], Some("cannot be both isolated and scratch")),
         ("x", "", &["--signing-intent", "x", "--compose-id", "1"], Some("exclude each other")),
     ];
     for (file, text, arguments, refusal) in cases {
