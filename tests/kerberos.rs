@@ -67,3 +67,21 @@ fn a_ticket_logs_in_and_its_lack_or_end_is_told() {
     assert!(expired.stderr.contains("kinit"), "{expired}");
     assert_eq!(world.hub.tasks().len(), 1);
 }
+
+#[test]
+fn the_program_gives_itself_a_token_out_of_another_cache() {
+    let Some(world) = World::new() else { return };
+    world.realm.kinit("good", "10m");
+    let token = |cache: &str| {
+        let mut command = world.sandbox.command(world.sandbox.root());
+        command.args(["__negotiate", "localhost"]).envs(world.realm.environment(cache));
+        world.sandbox.finish(command)
+    };
+    let good = token("good");
+    assert_eq!(good.status, Some(0), "{good}");
+    // The head of a SPNEGO token: an application tag and a length of two bytes.
+    assert!(good.stdout.starts_with("YII"), "{good}");
+    let none = token("none");
+    assert_eq!((none.status, none.stdout.as_str()), (Some(1), ""), "{none}");
+    assert!(none.stderr.starts_with("no valid Kerberos ticket: "), "{none}");
+}

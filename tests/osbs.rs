@@ -1,3 +1,7 @@
 //! Builds on an OSBS cluster: the real program, against an API server in the test process.
 
 mod builds;
+mod cluster;
+mod recorded;
+mod requests;
+mod watching;

@@ -144,11 +144,11 @@ async fn pipeline_run(
             ("osbs_user_params_json", embedded.as_str()),
             ("osbs_buildtime_limit", limit.as_str()),
         ];
-        let run = template::fill(&template::read(path)?, path, &variables, &params.run, version)?;
-        for unknown in template::unknown_variables(&run) {
+        let filled = template::fill(&template::read(path)?, path, &variables, &params.run, version)?;
+        for unknown in &filled.unknown {
             context.warn(&format_args!("nothing is known of the variable ${unknown} in {}", path.display()));
         }
-        return Ok(run);
+        return Ok(filled.run);
     }
     let path = format!("{}/{}", version.collection(cluster.namespace(), "pipelines"), instance.pipeline);
     let pipeline = cluster.get("get pipelines", &path, Patience::Some).await.map_err(|error| {

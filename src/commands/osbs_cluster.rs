@@ -12,7 +12,6 @@ use crate::event::EventSender;
 use crate::osbs::cluster::{Cluster, ClusterError, Patience};
 use crate::osbs::docker_build::DockerBuildError;
 use crate::osbs::login::LoginError;
-use crate::osbs::oauth::OAuthError;
 use crate::osbs::openshift::{self, AccessError, Sources};
 use crate::osbs::pipeline_run::CreateError;
 use crate::osbs::run_kind::RunKind;
@@ -72,6 +71,9 @@ pub async fn connect(
         home: context.environment.home.as_deref(),
     };
     let access = openshift::access(sources).await?;
+    for warning in &access.warnings {
+        context.warn(warning);
+    }
     let connected = Cluster::connect(access.config, access.url, access.namespace, access.login, events).await;
     Ok(Arc::new(connected?))
 }
@@ -126,14 +128,17 @@ struct NoBuilds {
 impl From<ClusterError> for Error {
     fn from(error: ClusterError) -> Self {
         let (kind, hint) = match &error {
-            ClusterError::Login(LoginError::OAuth(OAuthError::Network { .. })) | ClusterError::Network { .. } => {
+            ClusterError::Login(LoginError::OAuth(error)) if !error.is_refusal() => {
+                (ErrorKind::Network, error.hint().or(Some("check openshift_url in osbs.conf, and the network")))
+            }
+            ClusterError::Network { .. } => {
                 (ErrorKind::Network, Some("check openshift_url in osbs.conf, and the network"))
             }
             ClusterError::Certificate { .. } => (
                 ErrorKind::Network,
                 Some("set ca_file in osbs.conf to the certificates that the server's is signed with"),
             ),
-            ClusterError::Login(_) => (ErrorKind::Authentication, Some(LOGIN_HINT)),
+            ClusterError::Login(error) => (ErrorKind::Authentication, error.hint().or(Some(LOGIN_HINT))),
             ClusterError::Refused { code: 401, .. } => (ErrorKind::Authentication, Some(LOGIN_HINT)),
             ClusterError::Refused { code: 403, .. } => (
                 ErrorKind::Refused,
@@ -162,7 +167,7 @@ impl From<AccessError> for Error {
             AccessError::NoServer { instance } => Some(format!(
                 "set openshift_url in [{instance}] of osbs.conf, give --openshift-url, or log in with `oc login`"
             )),
-            AccessError::Login(_) => Some(LOGIN_HINT.to_owned()),
+            AccessError::Login(error) => Some(error.hint().unwrap_or(LOGIN_HINT).to_owned()),
             AccessError::Url { .. } | AccessError::Kubeconfig(_) | AccessError::Pem { .. } => None,
         };
         let kind = if matches!(error, AccessError::Login(_)) { ErrorKind::Authentication } else { ErrorKind::Config };

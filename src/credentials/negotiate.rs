@@ -7,13 +7,13 @@ mod gssapi;
 mod gssapi;
 
 use std::ffi::OsString;
-use std::process::{Command, Stdio};
 
 use base64::Engine as _;
 
 pub use gssapi::token;
 
-/// The first argument by which this program is told to be asked for a token by itself, with another credential cache.
+/// The first argument by which this program is told to be asked for a token by itself, with another credential cache. The
+/// Kerberos library takes the cache from the environment, which cannot be changed safely while threads run.
 pub const NEGOTIATE: &str = "__negotiate";
 /// The variable that names the credential cache.
 pub const CACHE_VARIABLE: &str = "KRB5CCNAME";
@@ -37,24 +37,8 @@ pub enum NegotiateError {
     Unsupported,
 }
 
-/// As [`token`], with a credential cache other than the process's own. The Kerberos library takes it from the environment, so it is
-/// asked in a process of its own. Blocks.
-///
-/// # Errors
-/// As [`token`].
-pub fn token_from_cache(host: &str, principal: Option<&str>, cache: &str) -> Result<Vec<u8>, NegotiateError> {
-    let failed = |reason: String| NegotiateError::NoTicket(reason);
-    let mut child = Command::new("/proc/self/exe");
-    child.arg(NEGOTIATE).arg(host).args(principal).env(CACHE_VARIABLE, cache).stdin(Stdio::null());
-    let answer = child.output().map_err(|error| failed(error.to_string()))?;
-    if !answer.status.success() {
-        return Err(failed(String::from_utf8_lossy(&answer.stderr).trim().to_owned()));
-    }
-    let engine = base64::engine::general_purpose::STANDARD;
-    engine.decode(answer.stdout.trim_ascii()).map_err(|error| failed(error.to_string()))
-}
-
-/// What the process of [`token_from_cache`] does: returns the token as text to be printed.
+/// What this program does when it is called by [`NEGOTIATE`], with the arguments after it (the host and, if any, the principal):
+/// returns the token as text to be printed.
 ///
 /// # Errors
 /// As [`token`].

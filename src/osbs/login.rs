@@ -1,40 +1,35 @@
 //! Who we are at the API server, as long as a build takes: a token that may have to be had anew.
 
-use std::path::{Path, PathBuf};
-
 use super::oauth::{Challenge, OAuthError};
+use super::token::{Token, TokenError};
 use crate::credentials::Secret;
+use crate::http::{self, ClientError, ClientOptions};
 
 /// Where the token comes from.
 #[derive(Debug)]
 pub enum Login {
     /// There is none: a client certificate, or what a kubeconfig says, which the client sees to itself.
     Elsewhere,
-    /// A token that cannot be had anew.
-    Fixed(Secret),
-    /// A file that may have another one later: a pod's, or one that somebody logs in to.
-    File(PathBuf),
+    /// One that is there. Where it is in a file there may be another one later: a pod's, or one that somebody logs in to.
+    Token(Token),
     /// One that is got by logging in, as often as is needed.
-    OAuth(Box<Challenge>),
+    OAuth {
+        /// The login.
+        challenge: Box<Challenge>,
+        /// How to reach the OAuth server. Redirects are the answer, and have to be refused.
+        client: ClientOptions,
+    },
 }
 
 /// Why there is no token.
 #[derive(Debug, thiserror::Error)]
 pub enum LoginError {
-    /// The file cannot be read.
-    #[error("cannot read the token file {}", path.display())]
-    File {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        source: std::io::Error,
-    },
-    /// The file holds no token.
-    #[error("the token file {} holds no token", path.display())]
-    Empty {
-        /// The file.
-        path: PathBuf,
-    },
+    /// The token that is there cannot be used.
+    #[error(transparent)]
+    Token(#[from] TokenError),
+    /// No client could be made.
+    #[error(transparent)]
+    Client(#[from] ClientError),
     /// The login did not work.
     #[error(transparent)]
     OAuth(#[from] OAuthError),
@@ -44,6 +39,15 @@ impl LoginError {
     /// Whether it may work later.
     pub fn is_transient(&self) -> bool {
         matches!(self, LoginError::OAuth(error) if error.is_transient())
+    }
+
+    /// What to do about it.
+    pub fn hint(&self) -> Option<&'static str> {
+        match self {
+            LoginError::Token(error) => Some(error.hint()),
+            LoginError::Client(_) => None,
+            LoginError::OAuth(error) => error.hint(),
+        }
     }
 }
 
@@ -55,15 +59,21 @@ impl Login {
     pub async fn token(&self) -> Result<Option<Secret>, LoginError> {
         match self {
             Login::Elsewhere => Ok(None),
-            Login::Fixed(token) => Ok(Some(token.clone())),
-            Login::File(path) => read(path).map(Some),
-            Login::OAuth(challenge) => Ok(Some(challenge.token().await?.secret)),
+            Login::Token(token) => Ok(Some(token.secret.clone())),
+            Login::OAuth { challenge, client } => {
+                let token = challenge.token(&http::client(client)?).await?;
+                Ok(Some(token.secret))
+            }
         }
     }
 
     /// Whether it makes sense to ask for another token.
     pub fn can_renew(&self) -> bool {
-        matches!(self, Login::File(_) | Login::OAuth(_))
+        match self {
+            Login::Elsewhere => false,
+            Login::Token(token) => token.source.can_be_read_again(),
+            Login::OAuth { .. } => true,
+        }
     }
 
     /// Another token, after the first was refused.
@@ -71,15 +81,9 @@ impl Login {
     /// # Errors
     /// When it cannot be had.
     pub async fn renewed(&self) -> Result<Option<Secret>, LoginError> {
-        self.token().await
+        match self {
+            Login::Token(token) => Ok(token.source.read_again()?),
+            Login::Elsewhere | Login::OAuth { .. } => self.token().await,
+        }
     }
-}
-
-fn read(path: &Path) -> Result<Secret, LoginError> {
-    let text = std::fs::read_to_string(path).map_err(|source| LoginError::File { path: path.to_owned(), source })?;
-    let token = text.trim();
-    if token.is_empty() || token.contains(char::is_whitespace) {
-        return Err(LoginError::Empty { path: path.to_owned() });
-    }
-    Ok(Secret::new(token))
 }

@@ -1,273 +1,315 @@
-//! A token from OpenShift's OAuth server, by its challenge: what `oc login` does without a browser.
+//! A token for OpenShift's API, asked from its OAuth server by user and password, Kerberos or client certificate.
 //!
-//! The server's address is asked for (`/.well-known/oauth-authorization-server`), because on OpenShift 4 it is another host; where the
-//! question is not understood it is `/oauth/authorize` of the API server or of the proxy in front of it, as osbs-client has it.
-//! The token comes in the fragment of a redirect that is not followed. Neither it nor the address it is in gets into any message.
+//! This is what `oc login` and osbs-client's `Openshift.get_oauth_token` do: one request by the client that OpenShift knows as
+//! `openshift-challenging-client`, answered by a redirect whose *fragment* has the token. The redirect is not followed. An
+//! authenticating proxy in front of OpenShift is asked in the same way.
+//!
+//! The endpoint is not guessed where the API server names it, as OpenShift 4 does. Beyond osbs-client, `X-CSRF-Token` is sent,
+//! without which OpenShift challenges nobody. Kerberos's mutual authentication is not asked for: TLS says who the server is.
+//! Nothing is repeated here, and nothing is stored.
 
-use std::path::PathBuf;
-use std::process::Stdio;
+use std::fmt;
 use std::time::Duration;
 
 use base64::Engine as _;
-use reqwest::header::{AUTHORIZATION, HeaderValue, LOCATION, WWW_AUTHENTICATE};
-use reqwest::{Response, StatusCode};
-use serde_json::Value;
-use url::Url;
+use reqwest::header::{ACCEPT, AUTHORIZATION, HeaderValue, LOCATION, WWW_AUTHENTICATE};
+use reqwest::{Client, RequestBuilder, Response, StatusCode};
+use serde::Deserialize;
+use url::{Url, form_urlencoded};
 
+use super::kerberos::{Kerberos, KerberosError};
+use super::token::{self, Token, TokenSource};
 use crate::credentials::Secret;
-use crate::credentials::negotiate::{self, CACHE_VARIABLE, NegotiateError};
-use crate::http::{self, ClientError, ClientOptions, Redirects};
+use crate::http::{self, Failure};
 
-/// The client that OpenShift knows for challenges.
-const CLIENT: &str = "openshift-challenging-client";
-/// The OAuth server challenges only whoever sends this header, with any value: browsers cannot.
-const CSRF_HEADER: &str = "X-CSRF-Token";
-/// Where a server says where its OAuth server is.
-const METADATA: &str = "/.well-known/oauth-authorization-server";
-/// How long a login may take.
-const PATIENCE: Duration = Duration::from_secs(60);
+pub mod error;
+#[cfg(test)]
+mod tests;
 
-/// A login that gets a token.
+pub use error::{OAuthError, Offers};
+
+/// The OAuth client that gets its token without a browser. It exists on every OpenShift.
+const CLIENT_ID: &str = "openshift-challenging-client";
+/// Where an OpenShift 4 API server describes its OAuth server (RFC 8414).
+const DISCOVERY: &str = "/.well-known/oauth-authorization-server";
+/// Where an OpenShift 3 server, or a proxy, is asked.
+const AUTHORIZE: &str = "/oauth/authorize";
+
+/// The longest wait for an answer.
+const ANSWER_WITHIN: Duration = Duration::from_secs(60);
+/// The most bytes of an answer's body that are looked at.
+const MOST_BYTES: usize = 64 * 1024;
+/// The most characters of a server's words that are shown.
+const MOST_WORDS: usize = 300;
+/// So long before its end a token is better renewed, or a tenth of its life, if that is less.
+const RENEW_BEFORE_END: Duration = Duration::from_secs(300);
+
+/// A login that is to be made.
 #[derive(Debug, Clone)]
 pub struct Challenge {
-    /// The API server.
+    /// The API server, or the proxy in front of it (`openshift_url`).
     pub api: Url,
-    /// The authorization endpoint, where it is not to be asked for.
+    /// The authorization endpoint, where it is known (`oauth_url`); then the API server is not asked for it. Without a path
+    /// it is `/oauth/authorize` there.
     pub oauth_url: Option<Url>,
-    /// How to answer the challenge.
+    /// How to log in.
     pub method: Method,
-    /// Whether the server's certificate is verified.
-    pub verify_ssl: bool,
-    /// Certificates that are trusted instead of the system's.
-    pub ca_file: Option<PathBuf>,
-    /// A client certificate that goes along with whatever else.
-    pub client_cert: Option<PathBuf>,
-    /// Its key.
-    pub client_key: Option<PathBuf>,
 }
 
-/// How to answer the challenge.
+/// How to log in.
 #[derive(Debug, Clone)]
 pub enum Method {
-    /// User and password.
+    /// HTTP Basic, sent at once.
     Basic {
         /// The user.
         username: String,
-        /// The password.
+        /// Their password.
         password: Secret,
     },
-    /// A Kerberos ticket.
-    Kerberos {
-        /// Whose.
-        principal: Option<String>,
-        /// The key table to get one with.
-        keytab: Option<PathBuf>,
-        /// The credential cache it is in.
-        ccache: Option<String>,
-    },
-    /// The client certificate alone.
+    /// Negotiate with a Kerberos ticket, sent at once.
+    Kerberos(Kerberos),
+    /// The client certificate that the HTTP client shows anyway; osbs-client's "identity". Nothing is added.
     Certificate,
 }
 
-/// A token, and how long it holds.
-#[derive(Debug, Clone, PartialEq)]
+impl fmt::Display for Method {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Method::Basic { username, .. } => write!(f, "user {username} with a password"),
+            Method::Kerberos(_) => f.write_str("Kerberos"),
+            Method::Certificate => f.write_str("a client certificate"),
+        }
+    }
+}
+
+/// A token of the OAuth server.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OAuthToken {
     /// The token.
     pub secret: Secret,
-    /// How long the server says it holds.
+    /// How long it is good for, counted from the answer; a day by default. `None` when the server does not say.
     pub expires_in: Option<Duration>,
+    /// Who gave it.
+    pub endpoint: Url,
 }
 
-/// Why there is no token.
-#[derive(Debug, thiserror::Error)]
-pub enum OAuthError {
-    /// No client could be made.
-    #[error(transparent)]
-    Client(#[from] ClientError),
-    /// The server could not be asked.
-    #[error("Network error at {url}: {why}")]
-    Network {
-        /// The server.
-        url: String,
-        /// The innermost reasons.
-        why: String,
-    },
-    /// The API server names an OAuth server that the password must not go to.
-    #[error("{api} names {endpoint} for logins, which is not https")]
-    Insecure {
-        /// The API server.
-        api: String,
-        /// The address.
-        endpoint: String,
-    },
-    /// There is no ticket.
-    #[error(transparent)]
-    Negotiate(#[from] NegotiateError),
-    /// `kinit` did not give one.
-    #[error("kinit returned {code}: {output}")]
-    Kinit {
-        /// Its exit code, or -1.
-        code: i32,
-        /// What it said.
-        output: String,
-    },
-    /// The server does not let us in.
-    #[error("Please check your credentials. Token was not retrieved successfully: {endpoint} {why}")]
-    Refused {
-        /// The authorization endpoint.
-        endpoint: String,
-        /// What it answered.
-        why: String,
-    },
-}
-
-impl OAuthError {
-    /// Whether it may work later.
-    pub fn is_transient(&self) -> bool {
-        matches!(self, OAuthError::Network { .. })
+impl OAuthToken {
+    /// When to ask for another one, counted from the answer.
+    pub fn renew_after(&self) -> Option<Duration> {
+        self.expires_in.map(|life| life.saturating_sub(RENEW_BEFORE_END.min(life / 10)))
     }
+
+    /// As one of the tokens there may be.
+    pub fn into_token(self) -> Token {
+        Token { secret: self.secret, source: TokenSource::OAuth { endpoint: self.endpoint } }
+    }
+}
+
+/// The part of an OAuth server's description that counts.
+#[derive(Deserialize)]
+struct Description {
+    authorization_endpoint: String,
+}
+
+/// An OAuth error as a body.
+#[derive(Deserialize)]
+struct ErrorBody {
+    error: String,
+    error_description: Option<String>,
 }
 
 impl Challenge {
-    /// Gets a token.
+    /// Asks for a token. `http` must refuse redirects ([`http::Redirects::Refuse`]): the answer is one.
     ///
     /// # Errors
-    /// When the server cannot be asked, or does not give one.
-    pub async fn token(&self) -> Result<OAuthToken, OAuthError> {
-        let client = http::client(&ClientOptions {
-            serverca: self.ca_file.clone().filter(|_| self.verify_ssl),
-            certificate: None,
-            certificate_pair: self.client_cert.clone().zip(self.client_key.clone()),
-            insecure: !self.verify_ssl,
-            read_timeout: Some(PATIENCE),
-            redirects: Redirects::Refuse,
-        })?;
-        let endpoint = self.endpoint(&client).await?;
-        let mut address = endpoint.clone();
-        address.query_pairs_mut().append_pair("response_type", "token").append_pair("client_id", CLIENT);
-        let mut request = client.get(address).header(CSRF_HEADER, "1");
-        if let Some(authorization) = self.authorization(&endpoint).await? {
-            request = request.header(AUTHORIZATION, authorization);
-        }
-        let response = request.send().await.map_err(|error| network(&endpoint, &error))?;
-        granted(&endpoint, &response)
+    /// When the server cannot be reached, does not know us, or is none.
+    pub async fn token(&self, http: &Client) -> Result<OAuthToken, OAuthError> {
+        let endpoint = self.endpoint(http).await?;
+        let mut url = endpoint.clone();
+        url.query_pairs_mut().append_pair("response_type", "token").append_pair("client_id", CLIENT_ID);
+        // Without this header OpenShift takes us for a browser that somebody else may have sent here.
+        let request = http.get(url).header("X-CSRF-Token", "1").header(ACCEPT, "application/json");
+        let request = self.authenticated(request, &endpoint).await?;
+        let response = send(request, &endpoint).await?;
+        self.judge(endpoint, response).await
     }
 
-    async fn endpoint(&self, client: &reqwest::Client) -> Result<Url, OAuthError> {
-        if let Some(url) = &self.oauth_url {
-            return Ok(url.clone());
-        }
-        let at_root = |path: &str| {
-            let mut url = self.api.clone();
-            url.set_path(path);
-            url.set_query(None);
-            url
+    /// Where to ask: what is configured, what the API server says, or OpenShift 3's place.
+    async fn endpoint(&self, http: &Client) -> Result<Url, OAuthError> {
+        let endpoint = match &self.oauth_url {
+            Some(url) if url.path() == "/" => at_root(url, AUTHORIZE),
+            Some(url) => url.clone(),
+            None => match self.discovered(http).await? {
+                Some(url) => url,
+                None => at_root(&self.api, AUTHORIZE),
+            },
         };
-        let metadata = at_root(METADATA);
-        let response = client.get(metadata.clone()).send().await.map_err(|error| network(&metadata, &error))?;
-        let named = if response.status().is_success() {
-            let body = response.bytes().await.map_err(|error| network(&metadata, &error))?;
-            let value: Value = serde_json::from_slice(&body).unwrap_or_default();
-            value.get("authorization_endpoint").and_then(Value::as_str).and_then(|text| Url::parse(text).ok())
-        } else {
-            None
-        };
-        let Some(named) = named else { return Ok(at_root("/oauth/authorize")) };
-        if self.api.scheme() == "https" && named.scheme() != "https" {
-            return Err(OAuthError::Insecure { api: self.api.to_string(), endpoint: named.to_string() });
+        let endpoint = without_user(endpoint);
+        if self.api.scheme() == "https" && endpoint.scheme() != "https" {
+            return Err(OAuthError::Insecure { api: without_user(self.api.clone()), endpoint });
         }
-        Ok(named)
+        Ok(endpoint)
     }
 
-    async fn authorization(&self, endpoint: &Url) -> Result<Option<HeaderValue>, OAuthError> {
-        let engine = base64::engine::general_purpose::STANDARD;
-        let value = match &self.method {
-            Method::Basic { username, password } => {
-                let pair = zeroize::Zeroizing::new(format!("{username}:{}", password.expose()));
-                format!("Basic {}", engine.encode(pair.as_bytes()))
-            }
-            Method::Kerberos { principal, keytab, ccache } => {
-                if let (Some(keytab), Some(principal)) = (keytab, principal) {
-                    kinit(keytab, principal, ccache.as_deref()).await?;
-                }
-                let host = endpoint.host_str().unwrap_or_default().to_owned();
-                let (principal, ccache) = (principal.clone(), ccache.clone());
-                let asked = tokio::task::spawn_blocking(move || match ccache {
-                    Some(cache) => negotiate::token_from_cache(&host, principal.as_deref(), &cache),
-                    None => negotiate::token(&host, principal.as_deref()),
-                });
-                let token = asked.await.unwrap_or_else(|panic| Err(NegotiateError::NoTicket(panic.to_string())))?;
-                format!("Negotiate {}", engine.encode(token))
-            }
-            Method::Certificate => return Ok(None),
+    /// What the API server says. `None` where it says nothing: OpenShift 3, and proxies that let nobody in without a login.
+    async fn discovered(&self, http: &Client) -> Result<Option<Url>, OAuthError> {
+        let url = without_user(at_root(&self.api, DISCOVERY));
+        let response = send(http.get(url.clone()).header(ACCEPT, "application/json"), &url).await?;
+        let status = response.status();
+        if status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS {
+            return Err(unexpected(url, response).await);
+        }
+        let body = body(response, &url).await?;
+        let Some(description) =
+            status.is_success().then(|| serde_json::from_slice::<Description>(&body).ok()).flatten()
+        else {
+            tracing::debug!(%url, status = status.as_u16(), "the OAuth server is not named");
+            return Ok(None);
         };
-        let mut header = HeaderValue::from_str(&value).map_err(|_| OAuthError::Refused {
-            endpoint: endpoint.to_string(),
-            why: "cannot be sent this name and password".to_owned(),
-        })?;
-        header.set_sensitive(true);
-        Ok(Some(header))
+        let endpoint = description.authorization_endpoint;
+        match Url::parse(&endpoint) {
+            Ok(url) if matches!(url.scheme(), "https" | "http") => Ok(Some(url)),
+            _ => Err(OAuthError::Endpoint { api: without_user(self.api.clone()), endpoint: words(&endpoint) }),
+        }
+    }
+
+    async fn authenticated(&self, request: RequestBuilder, endpoint: &Url) -> Result<RequestBuilder, OAuthError> {
+        match &self.method {
+            Method::Basic { username, password } => Ok(request.basic_auth(username, Some(password.expose()))),
+            Method::Certificate => Ok(request),
+            Method::Kerberos(kerberos) => {
+                let no_ticket = |source| OAuthError::Kerberos { endpoint: endpoint.clone(), source };
+                let token = kerberos.negotiate(endpoint.host_str().unwrap_or_default()).await.map_err(no_ticket)?;
+                let token = base64::engine::general_purpose::STANDARD.encode(token);
+                let mut value = HeaderValue::try_from(format!("Negotiate {token}"))
+                    .map_err(|_| no_ticket(KerberosError::Malformed))?;
+                value.set_sensitive(true);
+                Ok(request.header(AUTHORIZATION, value))
+            }
+        }
+    }
+
+    /// What an answer means.
+    async fn judge(&self, endpoint: Url, response: Response) -> Result<OAuthToken, OAuthError> {
+        let status = response.status();
+        if let Some(location) = response.headers().get(LOCATION).filter(|_| status.is_redirection()) {
+            return from_location(endpoint, &String::from_utf8_lossy(location.as_bytes()));
+        }
+        if status.is_redirection() {
+            return Err(OAuthError::NoLocation { endpoint, status: status.as_u16() });
+        }
+        if status == StatusCode::UNAUTHORIZED {
+            let who = self.method.to_string();
+            return Err(OAuthError::Refused { endpoint, who, offers: offers(&response) });
+        }
+        if status.is_success() {
+            return Err(OAuthError::Page { endpoint });
+        }
+        Err(unexpected(endpoint, response).await)
     }
 }
 
-/// Gets a ticket with a key table, unless there is a valid one.
-async fn kinit(keytab: &std::path::Path, principal: &str, cache: Option<&str>) -> Result<(), OAuthError> {
-    let program = |name: &str| {
-        let mut command = tokio::process::Command::new(name);
-        command.env("LC_ALL", "C").stdin(Stdio::null());
-        if let Some(cache) = cache {
-            command.env(CACHE_VARIABLE, cache);
+/// The token in a redirect. Only the fragment can have one; errors come in the query as well.
+fn from_location(endpoint: Url, location: &str) -> Result<OAuthToken, OAuthError> {
+    let (address, fragment) = location.split_once('#').unwrap_or((location, ""));
+    let query = address.split_once('?').map_or("", |(_, query)| query);
+    if let Some(token) = field(fragment, "access_token").filter(|token| !token.is_empty()) {
+        let secret = match token::check(&token) {
+            Ok(secret) => secret,
+            Err(flaw) => return Err(OAuthError::Unusable { endpoint, flaw }),
+        };
+        let expires_in = field(fragment, "expires_in").and_then(|seconds| seconds.parse().ok());
+        // OpenShift counts 0 as for ever.
+        let expires_in = expires_in.filter(|seconds| *seconds > 0).map(Duration::from_secs);
+        return Ok(OAuthToken { secret, expires_in, endpoint });
+    }
+    for part in [fragment, query] {
+        if let Some(error) = field(part, "error") {
+            let description = field(part, "error_description").map(|text| words(&text));
+            return Err(OAuthError::Denied { endpoint, error: words(&error), description });
         }
-        command
+    }
+    let host = match endpoint.join(address) {
+        Ok(target) => target.origin().ascii_serialization(),
+        Err(_) => "an address that is none".to_owned(),
     };
-    let has_ticket = program("klist").arg("-s").output().await.is_ok_and(|answer| answer.status.success());
-    if has_ticket {
-        return Ok(());
-    }
-    let answer = program("kinit").arg("-k").arg("-t").arg(keytab).arg(principal).output().await;
-    let answer = answer.map_err(|error| OAuthError::Kinit { code: -1, output: error.to_string() })?;
-    if answer.status.success() {
-        return Ok(());
-    }
-    let said = [answer.stdout, answer.stderr].concat();
-    let output = String::from_utf8_lossy(&said).trim().replace('\n', "; ");
-    Err(OAuthError::Kinit { code: answer.status.code().unwrap_or(-1), output })
+    Err(OAuthError::SentOn { endpoint, host })
 }
 
-/// The token in an answer.
-fn granted(endpoint: &Url, response: &Response) -> Result<OAuthToken, OAuthError> {
-    let refused = |why: String| OAuthError::Refused { endpoint: endpoint.to_string(), why };
-    let location = response.headers().get(LOCATION).and_then(|value| value.to_str().ok());
-    let Some(location) = location else {
-        let challenge = response.headers().get(WWW_AUTHENTICATE).and_then(|value| value.to_str().ok());
-        return Err(refused(match (response.status(), challenge) {
-            (StatusCode::UNAUTHORIZED, Some(challenge)) => {
-                let scheme = challenge.split_whitespace().next().unwrap_or_default();
-                format!("answered 401 and wants {scheme}")
-            }
-            (status, _) => format!("answered {} without a 'Location' header", status.as_u16()),
-        }));
-    };
-    // A relative one is as good.
-    let location = endpoint.join(location).map_err(|_| refused("sent elsewhere, to no address".to_owned()))?;
-    let fragment = location.fragment().unwrap_or_default();
-    let field = |name: &str| {
-        let in_fragment = url::form_urlencoded::parse(fragment.as_bytes());
-        in_fragment.chain(location.query_pairs()).find(|(key, _)| key == name).map(|(_, value)| value.into_owned())
-    };
-    if let Some(token) = field("access_token").filter(|token| !token.is_empty()) {
-        let expires_in = field("expires_in").and_then(|text| text.parse().ok()).map(Duration::from_secs);
-        return Ok(OAuthToken { secret: Secret::new(token), expires_in });
-    }
-    Err(refused(match (field("error"), field("error_description")) {
-        (Some(error), Some(description)) => format!("answered {error}: {description}"),
-        (Some(error), None) => format!("answered {error}"),
-        (None, _) => "sent elsewhere, without a token".to_owned(),
-    }))
+/// A field of a text in the form of a query.
+fn field(form: &str, name: &str) -> Option<String> {
+    form_urlencoded::parse(form.as_bytes()).find(|(key, _)| key == name).map(|(_, value)| value.into_owned())
 }
 
-fn network(url: &Url, error: &reqwest::Error) -> OAuthError {
+async fn send(request: RequestBuilder, url: &Url) -> Result<Response, OAuthError> {
+    request.timeout(ANSWER_WITHIN).send().await.map_err(|error| transport(url, &error))
+}
+
+fn transport(url: &Url, error: &reqwest::Error) -> OAuthError {
+    let (url, reason) = (url.clone(), http::chain(error));
+    match http::classify(error) {
+        Failure::Certificate => OAuthError::Tls { url, reason },
+        Failure::NotSent | Failure::Lost => OAuthError::Unreachable { url, reason },
+    }
+}
+
+/// The beginning of a body; more than that is nothing we know.
+async fn body(mut response: Response, url: &Url) -> Result<Vec<u8>, OAuthError> {
+    let mut bytes = Vec::new();
+    while let Some(piece) = response.chunk().await.map_err(|error| transport(url, &error))? {
+        let room = MOST_BYTES.saturating_sub(bytes.len());
+        bytes.extend_from_slice(&piece[..piece.len().min(room)]);
+        if bytes.len() == MOST_BYTES {
+            break;
+        }
+    }
+    Ok(bytes)
+}
+
+/// An answer with a status that says no: OAuth's own way to say so, or something else.
+async fn unexpected(url: Url, response: Response) -> OAuthError {
+    let status = response.status();
+    let body = match body(response, &url).await {
+        Ok(body) => body,
+        Err(error) => return error,
+    };
+    if status.is_client_error()
+        && let Ok(ErrorBody { error, error_description }) = serde_json::from_slice(&body)
+    {
+        let description = error_description.map(|text| words(&text));
+        return OAuthError::Denied { endpoint: url, error: words(&error), description };
+    }
+    let text = words(&String::from_utf8_lossy(&body));
+    let text = if text.is_empty() { status.canonical_reason().unwrap_or("no reason given").to_owned() } else { text };
+    OAuthError::Status { url, status: status.as_u16(), text }
+}
+
+/// The names of the schemes in `WWW-Authenticate`, one header each, as OpenShift sends them.
+fn offers(response: &Response) -> Offers {
+    let values = response.headers().get_all(WWW_AUTHENTICATE).iter();
+    let schemes = values.filter_map(|value| value.to_str().ok()?.split_whitespace().next().map(words));
+    Offers(schemes.collect())
+}
+
+/// Words of a server, fit to be shown: in one line, and not too many.
+fn words(text: &str) -> String {
+    let clean = text.split(|c: char| c.is_whitespace() || c.is_control()).filter(|word| !word.is_empty());
+    clean.collect::<Vec<_>>().join(" ").chars().take(MOST_WORDS).collect()
+}
+
+/// A path at the same server.
+fn at_root(url: &Url, path: &str) -> Url {
     let mut url = url.clone();
+    url.set_path(path);
     url.set_query(None);
-    OAuthError::Network { url: url.to_string(), why: http::chain(error) }
+    url.set_fragment(None);
+    url
+}
+
+/// The address without a user, whom the HTTP client would log in as, and whom errors would show.
+fn without_user(mut url: Url) -> Url {
+    // Fails only for addresses that can have no user.
+    let _ = url.set_username("");
+    let _ = url.set_password(None);
+    url
 }

@@ -1,18 +1,21 @@
 //! Which API server, and who we are there: from options, osbs.conf, kubeconfig and a pod's service account.
 //!
-//! The token that is named first in this order counts: option, option's file, the instance's own, `~/.osbs/INSTANCE.token`, the
-//! keyring, the instance's login (password or ticket), the kubeconfig's user of the *same* server, the pod's service account. A
-//! kubeconfig's token never goes to another server than the one that it is for.
+//! Which token counts is [`super::token`]'s decision. A kubeconfig's token never goes to another server than the one that it is for.
 
 use std::path::{Path, PathBuf};
 
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use url::Url;
 
+use super::kerberos::Kerberos;
 use super::login::{Login, LoginError};
 use super::oauth::{Challenge, Method};
+use super::token::{
+    self, Chosen, ConfiguredLogin, FileRole, Identity, Token, TokenError, TokenOrder, TokenSource, TokenWarning,
+};
 use crate::config::osbs::OsbsInstance;
 use crate::credentials::Secret;
+use crate::http::{ClientOptions, Redirects};
 
 /// Where a pod finds its service account.
 const IN_POD: &str = "/var/run/secrets/kubernetes.io/serviceaccount";
@@ -46,6 +49,8 @@ pub struct Access {
     pub namespace: String,
     /// Who we are.
     pub login: Login,
+    /// What is odd about the token.
+    pub warnings: Vec<TokenWarning>,
 }
 
 /// Why there is no way in.
@@ -83,6 +88,12 @@ pub enum AccessError {
     Login(#[from] LoginError),
 }
 
+impl From<TokenError> for AccessError {
+    fn from(error: TokenError) -> Self {
+        AccessError::Login(error.into())
+    }
+}
+
 /// Finds the server and a way in. Reads files; asks nobody.
 ///
 /// # Errors
@@ -101,97 +112,109 @@ pub async fn access(sources: Sources<'_>) -> Result<Access, AccessError> {
         (None, Some(config)) => parsed(&config.cluster_url.to_string())?,
         (None, None) => pod_server(in_pod).ok_or_else(|| AccessError::NoServer { instance: instance.name.clone() })?,
     };
-    let own = own_login(&sources, &url)?;
-    let auth = instance.use_auth != Some(false);
-    let mut config = match (&own, matching) {
-        // What the kubeconfig knows of the server holds, whoever we are.
-        (Some(_), Some(mut config)) => {
-            config.auth_info = kube::config::AuthInfo::default();
-            config
-        }
-        (None, Some(config)) => config,
-        (_, None) => kube::Config::new(uri(&url)?),
+    let chosen = identity(&sources, &url, kubeconfig.as_ref())?;
+    let mut config = match (kubeconfig.as_ref(), &chosen.identity) {
+        (Some(kubeconfig), Identity::Kubeconfig(user)) => of_context(kubeconfig, &user.context).await?,
+        // What the kubeconfig knows of the server holds, whoever we are; who we are there does not.
+        _ => match matching {
+            Some(mut config) => {
+                config.auth_info = kube::config::AuthInfo::default();
+                config
+            }
+            None => kube::Config::new(uri(&url)?),
+        },
     };
     config.cluster_url = uri(&url)?;
     certificates(instance, &mut config)?;
-    let has_own_identity = config.auth_info.token.is_some()
-        || config.auth_info.token_file.is_some()
-        || config.auth_info.exec.is_some()
-        || config.auth_info.client_certificate_data.is_some()
-        || config.auth_info.client_certificate.is_some();
-    let login = match own {
-        _ if !auth => Login::Elsewhere,
-        Some(login) => login,
-        None if !has_own_identity && in_pod.join("token").is_file() => {
-            if instance.verify_ssl && instance.ca_file.is_none() {
-                config.root_cert = Some(pem("the pod's certificate", &in_pod.join("ca.crt"))?);
-            }
-            Login::File(in_pod.join("token"))
-        }
-        None => Login::Elsewhere,
+    if is_pods(&chosen.identity) && instance.verify_ssl && instance.ca_file.is_none() {
+        config.root_cert = Some(pem("the pod's certificate", &in_pod.join("ca.crt"))?);
+    }
+    let login = match chosen.identity {
+        Identity::Token(token) => Login::Token(token),
+        Identity::Challenge => login(instance, &url),
+        Identity::Certificate | Identity::Kubeconfig(_) | Identity::Nobody => Login::Elsewhere,
     };
     let from_pod = || std::fs::read_to_string(in_pod.join("namespace")).ok().map(|text| text.trim().to_owned());
     let from_context = Some(config.default_namespace.clone()).filter(|namespace| namespace != DEFAULT_NAMESPACE);
     let namespace = sources.namespace.or_else(|| instance.namespace.clone()).or(from_context).or_else(from_pod);
-    Ok(Access { config, url, namespace: namespace.unwrap_or_else(|| DEFAULT_NAMESPACE.to_owned()), login })
+    Ok(Access {
+        config,
+        url,
+        namespace: namespace.unwrap_or_else(|| DEFAULT_NAMESPACE.to_owned()),
+        login,
+        warnings: chosen.warnings,
+    })
 }
 
-/// The credentials that were given for this very server.
-fn own_login(sources: &Sources<'_>, url: &Url) -> Result<Option<Login>, AccessError> {
-    let credentials = &sources.instance.credentials;
-    if let Some(token) = &sources.token {
-        return Ok(Some(Login::Fixed(token.clone())));
-    }
-    if let Some(path) = &sources.token_file {
-        return Ok(Some(Login::File(path.clone())));
-    }
-    if let Some(token) = &credentials.token {
-        return Ok(Some(Login::Fixed(Secret::new(token.trim()))));
-    }
-    if let Some(path) = &credentials.token_file {
-        return Ok(Some(Login::File(path.clone())));
-    }
-    let instance_file = sources.home.map(|home| home.join(".osbs").join(format!("{}.token", sources.instance.name)));
-    if let Some(path) = instance_file.filter(|path| path.is_file()) {
-        return Ok(Some(Login::File(path)));
-    }
-    if let Some(token) = in_keyring(&sources.instance.name, url) {
-        return Ok(Some(Login::Fixed(token)));
-    }
-    Ok(challenge(sources, url).map(|challenge| Login::OAuth(Box::new(challenge))))
-}
-
-/// The login that the instance says, where it is one that gets a token.
-fn challenge(sources: &Sources<'_>, url: &Url) -> Option<Challenge> {
+/// Who we are at this very server.
+fn identity(sources: &Sources<'_>, url: &Url, kubeconfig: Option<&Kubeconfig>) -> Result<Chosen, TokenError> {
     let instance = sources.instance;
+    let configured_token = instance.credentials.token.as_deref().map(Secret::new);
+    let instance_file = sources.home.and_then(|home| token::instance_file(home, &instance.name));
+    let keyring = || in_keyring(&instance.name, url);
+    token::choose(&TokenOrder {
+        server: url,
+        use_auth: instance.use_auth,
+        option_token: sources.token.as_ref(),
+        option_token_file: sources.token_file.as_deref(),
+        token: configured_token.as_ref(),
+        token_file: instance.credentials.token_file.as_deref(),
+        instance_file: instance_file.as_deref(),
+        configured: configured(instance),
+        keyring: Some(&keyring),
+        kubeconfig,
+        pod_file: Some(Path::new(token::POD_TOKEN)),
+    })
+}
+
+fn is_pods(identity: &Identity) -> bool {
+    let Identity::Token(Token { source: TokenSource::File { role, .. }, .. }) = identity else { return false };
+    *role == FileRole::Pod
+}
+
+/// The login that the instance says instead of a token. With a certificate alone there is no token, unless the instance says
+/// that there is an authorization endpoint for it.
+fn configured(instance: &OsbsInstance) -> Option<ConfiguredLogin> {
+    let credentials = &instance.credentials;
+    if credentials.use_kerberos || (credentials.username.is_some() && credentials.password.is_some()) {
+        return Some(ConfiguredLogin::Challenge);
+    }
+    credentials.client_cert.as_ref().map(|_| match instance.oauth_url {
+        Some(_) => ConfiguredLogin::Challenge,
+        None => ConfiguredLogin::Certificate,
+    })
+}
+
+/// The login at the OAuth server.
+fn login(instance: &OsbsInstance, url: &Url) -> Login {
     let credentials = &instance.credentials;
     let method = match (&credentials.username, &credentials.password) {
         (Some(username), Some(password)) => {
             Method::Basic { username: username.clone(), password: Secret::new(password.clone()) }
         }
-        _ if credentials.use_kerberos => Method::Kerberos {
+        _ if credentials.use_kerberos => Method::Kerberos(Kerberos {
             principal: credentials.kerberos_principal.clone(),
             keytab: credentials.kerberos_keytab.clone(),
             ccache: credentials.kerberos_ccache.clone(),
-        },
-        // With a certificate alone there is no token, unless the instance says that there is an authorization endpoint for it.
-        _ if credentials.client_cert.is_some() && instance.oauth_url.is_some() => Method::Certificate,
-        _ => return None,
+        }),
+        _ => Method::Certificate,
     };
-    Some(Challenge {
-        api: url.clone(),
-        oauth_url: instance.oauth_url.clone(),
-        method,
-        verify_ssl: instance.verify_ssl,
-        ca_file: instance.ca_file.clone(),
-        client_cert: credentials.client_cert.clone(),
-        client_key: credentials.client_key.clone(),
-    })
+    let client = ClientOptions {
+        serverca: instance.ca_file.clone().filter(|_| instance.verify_ssl),
+        certificate_pair: credentials.client_cert.clone().zip(credentials.client_key.clone()),
+        insecure: !instance.verify_ssl,
+        redirects: Redirects::Refuse,
+        ..ClientOptions::default()
+    };
+    let challenge = Challenge { api: url.clone(), oauth_url: instance.oauth_url.clone(), method };
+    Login::OAuth { challenge: Box::new(challenge), client }
 }
 
 #[cfg(feature = "keyring")]
 fn in_keyring(instance: &str, url: &Url) -> Option<Secret> {
-    crate::credentials::keyring::password(instance, url.as_str())
+    // A thread of its own, because the keyring waits for the desktop in a way that is not allowed on the runtime's.
+    let look = || crate::credentials::keyring::password(instance, url.as_str());
+    std::thread::scope(|scope| scope.spawn(look).join()).ok().flatten()
 }
 
 #[cfg(not(feature = "keyring"))]
@@ -223,18 +246,21 @@ async fn of_server(kubeconfig: &Kubeconfig, wanted: Option<&Url>) -> Result<Opti
     let current = kubeconfig.current_context.clone();
     let all = current.iter().cloned().chain(kubeconfig.contexts.iter().map(|named| named.name.clone()));
     let context = match wanted {
-        Some(url) => all.into_iter().find(|context| server_of(context).is_some_and(|server| is_same(&server, url))),
+        Some(url) => {
+            all.into_iter().find(|context| server_of(context).is_some_and(|server| token::is_same_server(&server, url)))
+        }
         None => current.filter(|context| server_of(context).is_some()),
     };
-    let Some(context) = context else { return Ok(None) };
-    let options = KubeConfigOptions { context: Some(context), ..KubeConfigOptions::default() };
-    let config = kube::Config::from_custom_kubeconfig(kubeconfig.clone(), &options).await;
-    config.map(Some).map_err(|error| AccessError::Kubeconfig(Box::new(error)))
+    match context {
+        Some(context) => of_context(kubeconfig, &context).await.map(Some),
+        None => Ok(None),
+    }
 }
 
-/// Whether two addresses are of the same server: the parser has folded case and default ports already.
-fn is_same(one: &Url, other: &Url) -> bool {
-    one.origin() == other.origin() && one.path().trim_end_matches('/') == other.path().trim_end_matches('/')
+async fn of_context(kubeconfig: &Kubeconfig, context: &str) -> Result<kube::Config, AccessError> {
+    let options = KubeConfigOptions { context: Some(context.to_owned()), ..KubeConfigOptions::default() };
+    let config = kube::Config::from_custom_kubeconfig(kubeconfig.clone(), &options).await;
+    config.map_err(|error| AccessError::Kubeconfig(Box::new(error)))
 }
 
 /// The server that a pod is told of by its environment.

@@ -9,6 +9,7 @@ use http::Method;
 use serde_json::{Map, Value, json};
 
 use super::cluster::{Cluster, ClusterError, Patience};
+use super::conversion;
 use super::run_kind::RunKind;
 use super::tekton::Version;
 use crate::event::{BuildEvent, TaskId, TaskState, Warning};
@@ -59,7 +60,7 @@ pub enum CreateError {
     Missing {
         /// The pipeline.
         pipeline: String,
-        /// `param.NAME` and `workspace.NAME` of everything that has no value.
+        /// The keys of osbs.conf of everything that has no value: `param.NAME`, `workspace.NAME`, `reactor_config_map`.
         missing: Vec<String>,
     },
     /// A binding that is not of a known form.
@@ -80,59 +81,70 @@ pub enum CreateError {
     },
 }
 
-/// Makes a run of the cluster's pipeline.
+/// Makes a run of the cluster's pipeline. What has a default there, or is optional, is left to the pipeline.
 ///
 /// # Errors
 /// When the pipeline wants more than is known: everything that is missing is told at once.
 pub fn of_pipeline(pipeline: &Value, version: Version, with: &Ingredients<'_>) -> Result<Value, CreateError> {
     let name = pipeline.pointer("/metadata/name").and_then(Value::as_str).unwrap_or_default();
-    let list =
-        |key: &str| pipeline.pointer(&format!("/spec/{key}")).and_then(Value::as_array).cloned().unwrap_or_default();
     let mut missing = Vec::new();
-    let mut params = Vec::new();
-    for param in list("params") {
-        let Some(key) = param.get("name").and_then(Value::as_str) else { continue };
-        let given = with.params.get(&key.to_lowercase()).map(String::as_str);
-        let value = if USER_PARAMS.contains(&key) { Some(with.user_params) } else { given };
-        match value {
-            Some(value) => params.push(json!({"name": key, "value": value})),
-            None if param.get("default").is_some() => {}
-            None => missing.push(format!("param.{key}")),
-        }
-    }
-    let mut workspaces = Vec::new();
-    for workspace in list("workspaces") {
-        let Some(key) = workspace.get("name").and_then(Value::as_str) else { continue };
-        match binding(key, with) {
-            Some(text) => workspaces.push(bound(key, &text)?),
-            None if workspace.get("optional") == Some(&Value::Bool(true)) => {}
-            None => missing.push(format!("workspace.{key}")),
-        }
-    }
+    let params = params(pipeline, with, &mut missing);
+    let workspaces = workspaces(pipeline, with, &mut missing)?;
     if !missing.is_empty() {
         return Err(CreateError::Missing { pipeline: name.to_owned(), missing });
     }
-    let mut run = json!({
-        "kind": "PipelineRun",
-        "metadata": {"name": with.name},
-        "spec": {
-            "pipelineRef": {"name": name},
-            "timeouts": {"pipeline": format!("{}s", with.buildtime_limit)},
-            "params": params,
-            "workspaces": workspaces,
-        },
+    let mut spec = json!({
+        "pipelineRef": {"name": name},
+        "timeouts": {"pipeline": format!("{}s", with.buildtime_limit)},
+        "params": params,
+        "workspaces": workspaces,
     });
-    if let Some(object) = run.as_object_mut() {
-        if let (Some(account), Some(spec)) =
-            (with.service_account, object.get_mut("spec").and_then(Value::as_object_mut))
-        {
-            spec.insert("serviceAccountName".to_owned(), account.into());
-        }
-        super::template::as_version(object, version);
+    if let Some(account) = with.service_account {
+        spec["serviceAccountName"] = account.into();
     }
-    Ok(run)
+    let mut run = Map::new();
+    run.insert("kind".to_owned(), "PipelineRun".into());
+    run.insert("metadata".to_owned(), json!({"name": with.name}));
+    run.insert("spec".to_owned(), spec);
+    conversion::convert(&mut run, version);
+    Ok(Value::Object(run))
 }
 
+/// What a pipeline declares in a list of its `spec`, with the names.
+fn declared<'a>(pipeline: &'a Value, list: &str) -> impl Iterator<Item = (&'a str, &'a Value)> {
+    let list = pipeline.get("spec").and_then(|spec| spec.get(list)).and_then(Value::as_array);
+    list.into_iter().flatten().filter_map(|item| Some((item.get("name")?.as_str()?, item)))
+}
+
+fn params(pipeline: &Value, with: &Ingredients<'_>, missing: &mut Vec<String>) -> Vec<Value> {
+    let mut params = Vec::new();
+    for (name, declaration) in declared(pipeline, "params") {
+        // Keys of osbs.conf are lower case.
+        let configured = with.params.get(&name.to_lowercase()).map(String::as_str);
+        let value = if USER_PARAMS.contains(&name) { Some(with.user_params) } else { configured };
+        match value {
+            Some(value) => params.push(json!({"name": name, "value": value})),
+            None if declaration.get("default").is_some() => {}
+            None => missing.push(format!("param.{name}")),
+        }
+    }
+    params
+}
+
+fn workspaces(pipeline: &Value, with: &Ingredients<'_>, missing: &mut Vec<String>) -> Result<Vec<Value>, CreateError> {
+    let mut workspaces = Vec::new();
+    for (name, declaration) in declared(pipeline, "workspaces") {
+        match binding(name, with) {
+            Some(text) => workspaces.push(bound(name, &text)?),
+            None if declaration.get("optional") == Some(&Value::Bool(true)) => {}
+            None if name == CONFIG_WORKSPACE => missing.push("reactor_config_map".to_owned()),
+            None => missing.push(format!("workspace.{name}")),
+        }
+    }
+    Ok(workspaces)
+}
+
+/// What a workspace is bound to, in the words of osbs.conf.
 fn binding(workspace: &str, with: &Ingredients<'_>) -> Option<String> {
     if let Some(configured) = with.workspaces.get(&workspace.to_lowercase()) {
         return Some(configured.clone());
@@ -144,21 +156,17 @@ fn binding(workspace: &str, with: &Ingredients<'_>) -> Option<String> {
 }
 
 fn bound(workspace: &str, binding: &str) -> Result<Value, CreateError> {
-    let (kind, name) = binding.split_once(':').map_or((binding, ""), |(kind, name)| (kind.trim(), name.trim()));
-    let source = match (kind, name.is_empty()) {
-        ("secret", false) => json!({"secret": {"secretName": name}}),
-        ("configMap", false) => json!({"configMap": {"name": name}}),
-        ("pvc", false) => json!({"persistentVolumeClaim": {"claimName": name}}),
-        ("volumeClaimTemplate", false) => json!({"volumeClaimTemplate": {"spec": {
+    let (kind, name) = binding.split_once(':').map_or((binding, ""), |(kind, name)| (kind, name));
+    let (kind, name) = (kind.trim().to_ascii_lowercase(), name.trim());
+    Ok(match (kind.as_str(), name.is_empty()) {
+        ("secret", false) => json!({"name": workspace, "secret": {"secretName": name}}),
+        ("configmap", false) => json!({"name": workspace, "configMap": {"name": name}}),
+        ("pvc", false) => json!({"name": workspace, "persistentVolumeClaim": {"claimName": name}}),
+        ("volumeclaimtemplate", false) => json!({"name": workspace, "volumeClaimTemplate": {"spec": {
             "accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": name}}}}}),
-        ("emptyDir", true) => json!({"emptyDir": {}}),
+        ("emptydir", true) => json!({"name": workspace, "emptyDir": {}}),
         _ => return Err(CreateError::Binding { name: workspace.to_owned(), binding: binding.to_owned() }),
-    };
-    let mut bound: Map<String, Value> = [("name".to_owned(), Value::from(workspace))].into_iter().collect();
-    if let Value::Object(source) = source {
-        bound.extend(source);
-    }
-    Ok(Value::Object(bound))
+    })
 }
 
 /// Creates a run, or adopts the one that an earlier try has created. Returns it as the cluster has it.
@@ -261,15 +269,24 @@ pub async fn delete(cluster: &Cluster, kind: RunKind, name: &str) -> Result<(), 
     }
 }
 
-/// Whether two runs are of the same request: their user's parameters, which hold the unique name of the image, are equal.
+/// Whether two runs are of the same request: their user's parameters, which hold the unique name of the image, are equal. Of a
+/// template that passes them on under another name all parameters are compared.
 pub fn is_same_build(one: &Value, other: &Value) -> bool {
-    let params = |run: &Value| -> Option<Value> {
-        let params = run.pointer("/spec/params")?.as_array()?;
-        let of_user =
-            |param: &&Value| param.get("name").and_then(Value::as_str).is_some_and(|name| USER_PARAMS.contains(&name));
-        serde_json::from_str(params.iter().find(of_user)?.get("value")?.as_str()?).ok()
-    };
-    params(one).is_some_and(|one| Some(one) == params(other))
+    match (params_of_user(one), params_of_user(other)) {
+        (Some(one), Some(other)) => one == other,
+        (None, None) => {
+            let params = |run: &Value| run.pointer("/spec/params").filter(|params| params.is_array()).cloned();
+            params(one).is_some_and(|one| Some(one) == params(other))
+        }
+        _ => false,
+    }
+}
+
+fn params_of_user(run: &Value) -> Option<Value> {
+    let params = run.pointer("/spec/params")?.as_array()?;
+    let is_of_user =
+        |param: &&Value| param.get("name").and_then(Value::as_str).is_some_and(|name| USER_PARAMS.contains(&name));
+    serde_json::from_str(params.iter().find(is_of_user)?.get("value")?.as_str()?).ok()
 }
 
 #[cfg(test)]
@@ -288,7 +305,7 @@ mod tests {
     #[test]
     fn what_a_pipeline_needs_is_told_at_once() {
         let error = of_pipeline(&pipeline(), Version::V1, &Ingredients::default()).unwrap_err();
-        let expected = "the pipeline binary-container-0-2 needs param.osbs-image, workspace.ws-reactor-config-map, workspace.ws-own";
+        let expected = "the pipeline binary-container-0-2 needs param.osbs-image, reactor_config_map, workspace.ws-own";
         assert_eq!(error.to_string(), expected);
     }
 
@@ -323,10 +340,44 @@ mod tests {
     }
 
     #[test]
+    fn the_old_spelling_of_the_users_parameters_is_filled_in() {
+        let pipeline =
+            json!({"metadata": {"name": "p"}, "spec": {"params": [{"name": "USER_PARAMS"}, {"name": "OSBS_IMAGE"}]}});
+        let mut with = Ingredients { user_params: "{}", service_account: Some("builder"), ..Ingredients::default() };
+        with.params.insert("osbs_image".into(), "r/osbs:1".into());
+        let run = of_pipeline(&pipeline, Version::V1Beta1, &with).unwrap();
+        let params = json!([{"name": "USER_PARAMS", "value": "{}"}, {"name": "OSBS_IMAGE", "value": "r/osbs:1"}]);
+        assert_eq!((&run["spec"]["params"], &run["spec"]["serviceAccountName"]), (&params, &json!("builder")));
+        assert_eq!((&run["apiVersion"], &run["spec"]["workspaces"]), (&json!("tekton.dev/v1beta1"), &json!([])));
+    }
+
+    #[test]
+    fn bindings_are_written_in_a_few_words() {
+        let volume = json!({"name": "w", "volumeClaimTemplate": {"spec": {
+            "accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "5Gi"}}}}});
+        for (binding, expected) in [
+            ("secret: koji ", json!({"name": "w", "secret": {"secretName": "koji"}})),
+            ("configMap:cm", json!({"name": "w", "configMap": {"name": "cm"}})),
+            ("configmap:cm", json!({"name": "w", "configMap": {"name": "cm"}})),
+            ("pvc:claim", json!({"name": "w", "persistentVolumeClaim": {"claimName": "claim"}})),
+            ("volumeClaimTemplate:5Gi", volume),
+            ("emptyDir", json!({"name": "w", "emptyDir": {}})),
+        ] {
+            assert_eq!(bound("w", binding).unwrap(), expected);
+        }
+        for binding in ["", "secret", "secret:", "emptyDir:x", "nfs:x", ":x"] {
+            assert!(matches!(bound("w", binding), Err(CreateError::Binding { .. })), "{binding}");
+        }
+    }
+
+    #[test]
     fn builds_are_the_same_by_their_parameters() {
         let run = |name: &str, params: &str| json!({"spec": {"params": [{"name": name, "value": params}]}});
         assert!(is_same_build(&run("user-params", r#"{"a": 1, "b": 2}"#), &run("USER_PARAMS", r#"{"b":2,"a":1}"#)));
         assert!(!is_same_build(&run("user-params", r#"{"a": 1}"#), &run("user-params", r#"{"a": 2}"#)));
         assert!(!is_same_build(&json!({}), &json!({})));
+        assert!(is_same_build(&run("own-name", "x"), &run("own-name", "x")));
+        assert!(!is_same_build(&run("own-name", "x"), &run("own-name", "y")));
+        assert!(!is_same_build(&run("own-name", "{}"), &run("user-params", "{}")));
     }
 }

@@ -2,16 +2,34 @@
 //!
 //! osbs-client substitutes variables in the text and parses the result, so that a quote in a value changes what the text means. Here
 //! the text is parsed first, and variables are replaced inside scalars, by the rules of Python's `string.Template.safe_substitute`:
-//! `$name` and `${name}` where the name is known, `$$` for a dollar, everything else stays (`$(params.x)` is Tekton's own).
+//! `$name` and `${name}` where the name is known, `$$` for a dollar, everything else stays (`$(params.x)` is Tekton's own). Keys of
+//! mappings are left alone. So a template has to be YAML by itself: inside `[…]` and `{…}`, `${name}` needs quotes.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value};
 
+use super::conversion;
 use super::tekton::Version;
+
+/// What the variables of OSBS begin with.
+const PREFIX: &str = "osbs_";
+/// The fields of a workspace's binding that say what it is bound to.
+const SOURCES: [&str; 7] =
+    ["configMap", "secret", "emptyDir", "persistentVolumeClaim", "volumeClaimTemplate", "projected", "csi"];
 
 /// The variables of a template and what they stand for.
 pub type Variables<'a> = [(&'a str, &'a str)];
+
+/// A run made of a template.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Filled {
+    /// The run, in the version that was wanted.
+    pub run: Value,
+    /// Variables of OSBS's that the template has and nobody knows, sorted. They stand in the run as they did in the template.
+    pub unknown: BTreeSet<String>,
+}
 
 /// Why no run can be made of a template.
 #[derive(Debug, thiserror::Error)]
@@ -24,39 +42,71 @@ pub enum TemplateError {
         /// Why.
         source: std::io::Error,
     },
-    /// It is no YAML.
-    #[error("the template {} is not understood: {why}", path.display())]
+    /// It is no YAML, or more than one document.
+    #[error("the template {} is not understood", path.display())]
     Yaml {
         /// The file.
         path: PathBuf,
         /// What the parser says.
-        why: String,
+        source: Box<serde_saphyr::Error>,
     },
     /// It is something else.
-    #[error("the template {} is no PipelineRun of tekton.dev: {why}", path.display())]
+    #[error("the template {} is not a mapping", path.display())]
+    NoMapping {
+        /// The file.
+        path: PathBuf,
+    },
+    /// It is another object.
+    #[error(
+        "the template {} is no PipelineRun of tekton.dev/v1 or v1beta1: its apiVersion is `{api_version}`, its kind `{kind}`",
+        path.display()
+    )]
     Kind {
         /// The file.
         path: PathBuf,
-        /// What it is.
-        why: String,
+        /// Its `apiVersion`.
+        api_version: String,
+        /// Its `kind`.
+        kind: String,
     },
-    /// It gives the run a name of its own (osbs-client's words).
-    #[error("Pipeline run name provided '{given}' is different than in input data '{expected}'")]
+    /// It gives the run a name of its own, or none (osbs-client's words).
+    #[error(
+        "Pipeline run name provided '{wanted}' is different than in input data '{given}': write metadata.name: \
+         '$osbs_pipeline_run_name' in the template {}",
+        path.display()
+    )]
     Name {
         /// The file.
         path: PathBuf,
-        /// The name in it.
-        given: String,
         /// The name that it should have.
-        expected: String,
+        wanted: String,
+        /// The name in it; `None`, as Python says, if there is none.
+        given: String,
     },
-    /// A binding that servers refuse, though the documentation of OSBS has it.
-    #[error("workspace {workspace} in the template {} has the key `configmap`; the field's name is `configMap`", path.display())]
-    ConfigMapKey {
+    /// A binding that servers do not know, such as `configmap`, which OSBS's documentation has. They drop it and then miss it.
+    #[error(
+        "workspace {workspace} in the template {} has the field `{given}`, which Tekton does not know; it is called `{right}`",
+        path.display()
+    )]
+    Source {
         /// The file.
         path: PathBuf,
         /// The workspace.
         workspace: String,
+        /// The field's name there.
+        given: String,
+        /// How the field is called.
+        right: &'static str,
+    },
+    /// It says what the version does not know.
+    #[error("the template {} has {field}, which tekton.dev/{} has nothing for", path.display(), version.name())]
+    Inexpressible {
+        /// The file.
+        path: PathBuf,
+        /// The field, with dots.
+        field: String,
+        /// The version that the cluster serves.
+        version: Version,
     },
 }
 
@@ -68,65 +118,88 @@ pub fn read(path: &Path) -> Result<String, TemplateError> {
     std::fs::read_to_string(path).map_err(|source| TemplateError::Read { path: path.to_owned(), source })
 }
 
-/// Makes a run of a template's text. `path` is for errors.
+/// Makes a run of a template's text. `path` is for errors, `name` what the run has to be called.
 ///
 /// # Errors
-/// When it is no PipelineRun, or not one of this name.
+/// When it is no PipelineRun, or not one of this name, or one that a server would misread.
 pub fn fill(
     text: &str,
     path: &Path,
     variables: &Variables<'_>,
-    run: &str,
+    name: &str,
     version: Version,
-) -> Result<Value, TemplateError> {
-    let yaml = |error: serde_saphyr::Error| TemplateError::Yaml { path: path.to_owned(), why: error.to_string() };
-    let mut value: Value = serde_saphyr::from_str(text).map_err(yaml)?;
-    substitute(&mut value, variables);
-    let wrong = |why: String| TemplateError::Kind { path: path.to_owned(), why };
-    let Value::Object(object) = &mut value else { return Err(wrong("it is not a mapping".to_owned())) };
-    let kind = text_at(object, "kind");
-    let api = text_at(object, "apiVersion");
-    if kind != "PipelineRun" || !api.starts_with("tekton.dev/") {
-        return Err(wrong(format!("apiVersion `{api}`, kind `{kind}`")));
-    }
-    let given = object.get("metadata").and_then(|metadata| metadata.get("name")).and_then(Value::as_str);
-    if given != Some(run) {
-        let given = given.unwrap_or_default().to_owned();
-        return Err(TemplateError::Name { path: path.to_owned(), given, expected: run.to_owned() });
-    }
+) -> Result<Filled, TemplateError> {
+    let mut run = parse(text, path)?;
+    let mut unknown = BTreeSet::new();
+    substitute(&mut run, variables, &mut unknown);
+    let path_of_error = path.to_owned();
+    let Value::Object(object) = &mut run else { return Err(TemplateError::NoMapping { path: path_of_error }) };
+    check_kind(object, path)?;
+    check_name(object, path, name)?;
     check_workspaces(object, path)?;
-    as_version(object, version);
-    Ok(value)
-}
-
-fn text_at<'a>(object: &'a Map<String, Value>, key: &str) -> &'a str {
-    object.get(key).and_then(Value::as_str).unwrap_or_default()
-}
-
-fn check_workspaces(object: &Map<String, Value>, path: &Path) -> Result<(), TemplateError> {
-    let workspaces = object.get("spec").and_then(|spec| spec.get("workspaces")).and_then(Value::as_array);
-    let wrong = workspaces.into_iter().flatten().find(|workspace| workspace.get("configmap").is_some());
-    match wrong {
-        None => Ok(()),
-        Some(workspace) => Err(TemplateError::ConfigMapKey {
-            path: path.to_owned(),
-            workspace: workspace.get("name").and_then(Value::as_str).unwrap_or_default().to_owned(),
-        }),
+    conversion::convert(object, version);
+    match conversion::inexpressible(&run, version) {
+        Some(field) => Err(TemplateError::Inexpressible { path: path_of_error, field, version }),
+        None => Ok(Filled { run, unknown }),
     }
 }
 
-/// Replaces variables in all scalars that are texts. Keys of mappings are left alone.
-fn substitute(value: &mut Value, variables: &Variables<'_>) {
+/// Reads YAML with the words of version 1.1, as osbs-client's PyYAML and `kubectl` do: `0400` is octal.
+fn parse(text: &str, path: &Path) -> Result<Value, TemplateError> {
+    let options = serde_saphyr::options! { legacy_octal_numbers: true, with_snippet: false };
+    serde_saphyr::from_str_with_options(text, options)
+        .map_err(|error| TemplateError::Yaml { path: path.to_owned(), source: Box::new(error) })
+}
+
+fn check_kind(run: &Map<String, Value>, path: &Path) -> Result<(), TemplateError> {
+    let text = |key: &str| run.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
+    let (api_version, kind) = (text("apiVersion"), text("kind"));
+    if kind == "PipelineRun" && matches!(api_version.as_str(), "tekton.dev/v1" | "tekton.dev/v1beta1") {
+        return Ok(());
+    }
+    Err(TemplateError::Kind { path: path.to_owned(), api_version, kind })
+}
+
+fn check_name(run: &Map<String, Value>, path: &Path, wanted: &str) -> Result<(), TemplateError> {
+    let given = match run.get("metadata").and_then(|metadata| metadata.get("name")) {
+        Some(Value::String(given)) if given == wanted => return Ok(()),
+        Some(Value::String(given)) => given.clone(),
+        None | Some(Value::Null) => "None".to_owned(),
+        Some(other) => other.to_string(),
+    };
+    Err(TemplateError::Name { path: path.to_owned(), wanted: wanted.to_owned(), given })
+}
+
+fn check_workspaces(run: &Map<String, Value>, path: &Path) -> Result<(), TemplateError> {
+    let workspaces = run.get("spec").and_then(|spec| spec.get("workspaces")).and_then(Value::as_array);
+    for workspace in workspaces.into_iter().flatten().filter_map(Value::as_object) {
+        for given in workspace.keys() {
+            let right = SOURCES.into_iter().find(|source| source.eq_ignore_ascii_case(given) && source != given);
+            let Some(right) = right else { continue };
+            let name = workspace.get("name").and_then(Value::as_str).unwrap_or_default();
+            return Err(TemplateError::Source {
+                path: path.to_owned(),
+                workspace: name.to_owned(),
+                given: given.clone(),
+                right,
+            });
+        }
+    }
+    Ok(())
+}
+
+/// Replaces variables in all scalars that are texts.
+fn substitute(value: &mut Value, variables: &Variables<'_>, unknown: &mut BTreeSet<String>) {
     match value {
-        Value::String(text) => *text = safe_substitute(text, variables),
-        Value::Array(items) => items.iter_mut().for_each(|item| substitute(item, variables)),
-        Value::Object(fields) => fields.values_mut().for_each(|field| substitute(field, variables)),
+        Value::String(text) => *text = safe_substitute(text, variables, unknown),
+        Value::Array(items) => items.iter_mut().for_each(|item| substitute(item, variables, unknown)),
+        Value::Object(fields) => fields.values_mut().for_each(|field| substitute(field, variables, unknown)),
         Value::Null | Value::Bool(_) | Value::Number(_) => {}
     }
 }
 
-/// Python's `string.Template(text).safe_substitute(variables)`.
-fn safe_substitute(text: &str, variables: &Variables<'_>) -> String {
+/// Python's `string.Template(text).safe_substitute(variables)`. What looks like a variable of OSBS's and is none is noted.
+fn safe_substitute(text: &str, variables: &Variables<'_>, unknown: &mut BTreeSet<String>) -> String {
     let mut filled = String::with_capacity(text.len());
     let mut rest = text;
     while let Some((before, after)) = rest.split_once('$') {
@@ -136,166 +209,43 @@ fn safe_substitute(text: &str, variables: &Variables<'_>) -> String {
             rest = behind;
             continue;
         }
-        let braced = after.strip_prefix('{');
-        let name = identifier(braced.unwrap_or(after));
-        let behind = &braced.unwrap_or(after)[name.len()..];
-        let behind = if braced.is_some() { behind.strip_prefix('}') } else { Some(behind) };
-        let known = variables.iter().find(|(variable, _)| *variable == name && !name.is_empty());
-        match (known, behind) {
-            (Some((_, value)), Some(behind)) => {
-                filled.push_str(value);
-                rest = behind;
-            }
-            _ => {
-                filled.push('$');
-                rest = after;
-            }
+        let (name, behind) = reference(after);
+        let known = variables.iter().find(|(variable, _)| *variable == name);
+        if let (Some((_, value)), Some(behind)) = (known, behind) {
+            filled.push_str(value);
+            rest = behind;
+            continue;
         }
+        if name.starts_with(PREFIX) {
+            unknown.insert(name.to_owned());
+        }
+        filled.push('$');
+        rest = after;
     }
     filled.push_str(rest);
     filled
 }
 
+/// The name after a dollar, empty if there is none, and what follows it; `None` if a brace is not closed.
+fn reference(after: &str) -> (&str, Option<&str>) {
+    match after.strip_prefix('{') {
+        None => {
+            let name = identifier(after);
+            (name, Some(&after[name.len()..]))
+        }
+        Some(braced) => {
+            let name = identifier(braced);
+            (name, braced[name.len()..].strip_prefix('}'))
+        }
+    }
+}
+
 /// The identifier that a text begins with; ASCII only, as Python's pattern has it.
 fn identifier(text: &str) -> &str {
-    let is_first = text.bytes().next().is_some_and(|byte| byte == b'_' || byte.is_ascii_alphabetic());
-    let end = text.bytes().position(|byte| byte != b'_' && !byte.is_ascii_alphanumeric()).unwrap_or(text.len());
+    let is_first = text.starts_with(|first: char| first == '_' || first.is_ascii_alphabetic());
+    let end = text.find(|letter: char| letter != '_' && !letter.is_ascii_alphanumeric()).unwrap_or(text.len());
     if is_first { &text[..end] } else { "" }
 }
 
-/// Variables of ours that were not replaced because nobody knows them.
-pub fn unknown_variables(run: &Value) -> Vec<String> {
-    let mut found = Vec::new();
-    collect(run, &mut found);
-    found.sort();
-    found.dedup();
-    found
-}
-
-fn collect(value: &Value, found: &mut Vec<String>) {
-    match value {
-        Value::String(text) => {
-            for (at, _) in text.match_indices('$') {
-                let behind = &text[at + 1..];
-                let name = identifier(behind.strip_prefix('{').unwrap_or(behind));
-                if name.starts_with("osbs_") {
-                    found.push(name.to_owned());
-                }
-            }
-        }
-        Value::Array(items) => items.iter().for_each(|item| collect(item, found)),
-        Value::Object(fields) => fields.values().for_each(|field| collect(field, found)),
-        Value::Null | Value::Bool(_) | Value::Number(_) => {}
-    }
-}
-
-/// Rewrites a run for the version that the cluster serves. In `v1` the service account and the pods' template are in
-/// `taskRunTemplate`, and the time-out in `timeouts`.
-pub fn as_version(run: &mut Map<String, Value>, version: Version) {
-    run.insert("apiVersion".to_owned(), format!("tekton.dev/{}", version.name()).into());
-    let Some(spec) = run.get_mut("spec").and_then(Value::as_object_mut) else { return };
-    if let Some(timeout) = spec.remove("timeout") {
-        let timeouts = spec.entry("timeouts").or_insert_with(|| Value::Object(Map::new()));
-        if let Value::Object(timeouts) = timeouts {
-            timeouts.entry("pipeline").or_insert(timeout);
-        }
-    }
-    const MOVED: [&str; 2] = ["serviceAccountName", "podTemplate"];
-    match version {
-        Version::V1 => {
-            let moved: Vec<(&str, Value)> = MOVED.iter().filter_map(|key| Some((*key, spec.remove(*key)?))).collect();
-            if moved.is_empty() {
-                return;
-            }
-            let template = spec.entry("taskRunTemplate").or_insert_with(|| Value::Object(Map::new()));
-            if let Value::Object(template) = template {
-                for (key, value) in moved {
-                    template.entry(key).or_insert(value);
-                }
-            }
-        }
-        Version::V1Beta1 => {
-            let Some(Value::Object(template)) = spec.remove("taskRunTemplate") else { return };
-            for (key, value) in template {
-                spec.entry(key).or_insert(value);
-            }
-        }
-    }
-}
-
 #[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used, reason = "a test that cannot go on shall stop")]
-
-    use serde_json::json;
-
-    use super::*;
-
-    const TEMPLATE: &str = "apiVersion: tekton.dev/v1beta1\nkind: PipelineRun\nmetadata:\n  name: '$osbs_pipeline_run_name'\n\
-                            spec:\n  serviceAccountName: pipeline\n  timeout: ${osbs_buildtime_limit}\n  params:\n\
-                            \x20 - {name: user-params, value: '$osbs_user_params_json'}\n  - {name: a, value: $(params.x) $$5 $other}\n";
-
-    fn filled(text: &str, json: &str, version: Version) -> Result<Value, TemplateError> {
-        let variables =
-            [("osbs_pipeline_run_name", "x-1"), ("osbs_buildtime_limit", "60s"), ("osbs_user_params_json", json)];
-        fill(text, Path::new("/t.yaml"), &variables, "x-1", version)
-    }
-
-    #[test]
-    fn variables_are_replaced_inside_scalars_and_break_out_of_nothing() {
-        let hostile = "it's\n- {name: b, value: \"x\"}\n$osbs_pipeline_run_name";
-        let run = filled(TEMPLATE, hostile, Version::V1).unwrap();
-        assert_eq!(
-            run,
-            json!({"apiVersion": "tekton.dev/v1", "kind": "PipelineRun", "metadata": {"name": "x-1"},
-                   "spec": {"taskRunTemplate": {"serviceAccountName": "pipeline"}, "timeouts": {"pipeline": "60s"},
-                            "params": [{"name": "user-params", "value": hostile},
-                                       {"name": "a", "value": "$(params.x) $5 $other"}]}})
-        );
-        let old = filled(TEMPLATE, "{}", Version::V1Beta1).unwrap();
-        assert_eq!(old["apiVersion"], "tekton.dev/v1beta1");
-        assert_eq!(old["spec"]["serviceAccountName"], "pipeline");
-        assert_eq!(old["spec"].get("taskRunTemplate"), None);
-    }
-
-    #[test]
-    fn substitution_is_pythons() {
-        let variables = [("a", "1"), ("ab_2", "2")];
-        for (text, expected) in [
-            ("$a ${a} $$a $ab_2x ${ab_2}x", "1 1 $a $ab_2x 2x"),
-            ("$ $! ${ ${} ${a $A é$a", "$ $! ${ ${} ${a $A é1"),
-            ("${a b} $aé $$$a$", "${a b} 1é $1$"),
-            ("$(params.a) $1", "$(params.a) $1"),
-        ] {
-            assert_eq!(safe_substitute(text, &variables), expected, "{text}");
-        }
-    }
-
-    // C30
-    #[test]
-    fn what_is_no_run_of_this_name_is_refused() {
-        let named = TEMPLATE.replace("'$osbs_pipeline_run_name'", "fixed");
-        let cases = [
-            (named.as_str(), "Pipeline run name provided 'fixed' is different than in input data 'x-1'"),
-            ("- a\n", "the template /t.yaml is no PipelineRun of tekton.dev: it is not a mapping"),
-            (
-                "apiVersion: v1\nkind: Pod\n",
-                "the template /t.yaml is no PipelineRun of tekton.dev: apiVersion `v1`, kind `Pod`",
-            ),
-        ];
-        for (text, expected) in cases {
-            assert_eq!(filled(text, "{}", Version::V1).unwrap_err().to_string(), expected);
-        }
-        let error = filled("a: [", "{}", Version::V1).unwrap_err().to_string();
-        assert!(error.starts_with("the template /t.yaml is not understood: "), "{error}");
-        let workspace = format!("{TEMPLATE}  workspaces:\n  - name: ws\n    configmap: {{name: x}}\n");
-        let error = filled(&workspace, "{}", Version::V1).unwrap_err().to_string();
-        assert!(error.contains("the field's name is `configMap`"), "{error}");
-    }
-
-    #[test]
-    fn variables_that_nobody_knows_are_told() {
-        let run = json!({"a": ["$osbs_new ${osbs_other}x", "$x"], "b": "$osbs_new"});
-        assert_eq!(unknown_variables(&run), ["osbs_new", "osbs_other"]);
-    }
-}
+mod tests;

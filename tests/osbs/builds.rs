@@ -5,11 +5,6 @@ use serde_json::{Value as Json, json};
 use crate::support::kube_api::play::Play;
 use crate::support::osbs_world::OsbsWorld;
 
-/// What a run was told of its build.
-pub fn user_params(run: &crate::support::kube_api::Run) -> Json {
-    serde_json::from_str(&run.param("user-params").unwrap()).unwrap()
-}
-
 #[test]
 fn a_build_is_created_watched_and_cleaned_up() {
     let world = OsbsWorld::new();
@@ -19,13 +14,15 @@ fn a_build_is_created_watched_and_cleaned_up() {
     assert_eq!(run.status, Some(0), "{run}");
     for line in [
         "  clone: closed\n",
-        "x86_64 | binary-container-build-x86-64 build line 2\n",
-        "aarch64 | binary-container-build-aarch64 build line 2\n",
+        " | binary-container-build-x86-64 build line 2\n",
+        " | binary-container-build-aarch64 build line 2\n",
         " PipelineRun completed successfully\n",
         "repositories:\n  registry.example.com/demo/app:1-1\n",
     ] {
         assert!(run.stdout.contains(line), "{line}: {run}");
     }
+    let line = run.stdout.lines().find(|line| line.ends_with("aarch64 build line 1")).unwrap();
+    assert!(line.starts_with("aarch64 "), "the architecture is the label: {line}");
     let created = world.server.requests("POST ");
     assert_eq!(created.len(), 1);
     let body: Json = serde_json::from_slice(&created[0].body).unwrap();

@@ -81,6 +81,8 @@ pub struct Flatpak {
     pub name: Option<String>,
     /// `flatpak.component`, the Koji package.
     pub component: Option<String>,
+    /// `flatpak.base_image`, the image to build in instead of the site's.
+    pub base_image: Option<String>,
     /// The mapping's line, from 1.
     pub line: usize,
 }
@@ -258,7 +260,7 @@ fn tags(node: &Node) -> Vec<Tag> {
 fn flatpak(node: &Node) -> Option<Flatpak> {
     let Yaml::Map(_) = node.value else { return None };
     let text = |key| node.get(key).and_then(Node::text).map(str::to_owned);
-    Some(Flatpak { name: text("name"), component: text("component"), line: node.line })
+    Some(Flatpak { name: text("name"), component: text("component"), base_image: text("base_image"), line: node.line })
 }
 
 fn seconds(node: &Node) -> Option<(u64, usize)> {

@@ -100,12 +100,17 @@ fn what_osbs_refuses_is_found_on_its_line() {
 #[test]
 fn what_is_read_is_what_was_written() {
     let yaml = "platforms: {only: x86_64, not: [s390x]}\ntags:\n- a\n- b\nset_release_env: R\nbuildtime_limit: 60\n\
-                flatpak: {name: demo, component: demo-flatpak}\ncompose: {packages: [], modules: [a:b], signing_intent: s}\n";
+                flatpak: {name: demo, component: demo-flatpak, base_image: 'r/base:1'}\ncompose: {packages: [], modules: [a:b], signing_intent: s}\n";
     let read = ContainerYaml::parse(yaml.as_bytes());
     assert_eq!(read.problems, []);
     assert_eq!(read.platforms, Platforms { only: Some(vec!["x86_64".into()]), not: vec!["s390x".into()] });
     assert_eq!(read.tags, [Tag { name: "a".into(), line: 3 }, Tag { name: "b".into(), line: 4 }]);
-    let flatpak = Flatpak { name: Some("demo".into()), component: Some("demo-flatpak".into()), line: 7 };
+    let flatpak = Flatpak {
+        name: Some("demo".into()),
+        component: Some("demo-flatpak".into()),
+        base_image: Some("r/base:1".into()),
+        line: 7,
+    };
     assert_eq!(read.flatpak, Some(flatpak));
     assert_eq!((read.packages, read.modules), (Some(Vec::new()), vec!["a:b".to_owned()]));
     assert_eq!((read.set_release_env.as_deref(), read.signing_intent.as_deref()), (Some("R"), Some("s")));

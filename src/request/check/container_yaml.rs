@@ -48,7 +48,7 @@ fn flatpak(yaml: Option<&ContainerYaml>) -> Option<Finding> {
     if yaml.problems.iter().any(|problem| is_unread(&problem.kind)) {
         return None;
     }
-    let Some(Flatpak { name, component, line }) = &yaml.flatpak else {
+    let Some(Flatpak { name, component, line, .. }) = &yaml.flatpak else {
         let finding = Finding::error("not-a-flatpak", format!("{FILE_NAME} has no `flatpak` section"));
         return Some(finding.at(FILE_NAME, None).hint("add one, or use container-build"));
     };

@@ -37,7 +37,7 @@ const DOCKERFILE: &str = "Dockerfile";
 pub struct FileReport {
     /// The labels of the Dockerfile, by name; none for flatpaks, whose Dockerfile the builder writes.
     pub labels: BTreeMap<String, String>,
-    /// The base image of each stage, in order.
+    /// The base image of each stage, in order; of a flatpak the one that container.yaml names, if it does.
     pub base_images: Vec<String>,
     /// What was found, worst first, then by file and line.
     pub findings: Vec<Finding>,
@@ -78,7 +78,11 @@ pub fn check_files(root: &Path, request: &BuildRequest) -> FileReport {
     report.findings.extend(file_names::check(root));
     match request.artifact {
         Artifact::Container => check_dockerfile(root, request, &mut report),
-        Artifact::Flatpak => report.nvr = container_yaml::flatpak_nvr(yaml.as_ref(), &request.options),
+        Artifact::Flatpak => {
+            report.nvr = container_yaml::flatpak_nvr(yaml.as_ref(), &request.options);
+            let flatpak = yaml.as_ref().and_then(|yaml| yaml.flatpak.as_ref());
+            report.base_images = flatpak.and_then(|flatpak| flatpak.base_image.clone()).into_iter().collect();
+        }
     }
     report.findings.extend(container_yaml::check(yaml.as_ref(), request));
     report.findings.extend(tags::check(root, yaml.as_ref(), &report.nvr));

@@ -106,6 +106,11 @@ fn flatpaks_need_container_yaml_and_no_dockerfile() {
     }
     let empty = checkout(&[]);
     assert_eq!(found(&check_files(empty.path(), &flatpak())), [("no-container-yaml", true, None, None)]);
+    let based = checkout(&[(
+        "container.yaml",
+        "flatpak: {id: demo, base_image: 'r/base:1'}\ncompose: {modules: ['demo:1']}\n",
+    )]);
+    assert_eq!(check_files(based.path(), &flatpak()).base_images, ["r/base:1"]);
 }
 
 #[test]

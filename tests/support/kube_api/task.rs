@@ -152,6 +152,7 @@ impl Task {
         let state = json!({"waiting": {"reason": reason, "message": message}});
         self.change_pod(|pod| {
             pod["spec"]["nodeName"] = json!("node1");
+            pod["status"]["conditions"] = json!([{"type": "PodScheduled", "status": "True"}]);
             pod["status"]["containerStatuses"] = json!([{"name": format!("step-{step}"), "state": state}]);
         });
         self.change_steps(Some(step), |status| status["waiting"] = state["waiting"].clone());

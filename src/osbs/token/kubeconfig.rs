@@ -1,0 +1,108 @@
+//! Whom a kubeconfig knows at a server. Its tokens go to the server it names, and to no other.
+
+use kube::config::{AuthInfo, Context, Kubeconfig, NamedContext};
+use secrecy::ExposeSecret as _;
+use std::path::Path;
+use url::Url;
+
+use super::{FileRole, Identity, TokenError, TokenSource, TokenWarning, checked, file, is_same_server};
+
+/// A user without a token, whose login the `kube` crate can do: `KubeConfigOptions { context, .. }` names them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KubeconfigUser {
+    /// The context that is for our server.
+    pub context: String,
+    /// The user's name in the kubeconfig.
+    pub user: String,
+    /// How they log in.
+    pub login: KubeconfigLogin,
+}
+
+/// How a user of a kubeconfig logs in without a token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum KubeconfigLogin {
+    /// A program is run, which gives a token or a certificate. It can be run again when the server refuses that.
+    Plugin,
+    /// A client certificate.
+    Certificate,
+}
+
+/// The context of a kubeconfig that is for this server: the current one, else the one of which there are no two users. Also
+/// says where certificates of authorities and the namespace may be taken from.
+///
+/// # Errors
+/// When several users could be meant.
+pub fn context<'k>(kubeconfig: &'k Kubeconfig, server: &Url) -> Result<Option<&'k NamedContext>, TokenWarning> {
+    let ours: Vec<(&NamedContext, &Context)> = kubeconfig
+        .contexts
+        .iter()
+        .filter_map(|named| named.context.as_ref().map(|context| (named, context)))
+        .filter(|(_, context)| is_for(kubeconfig, context, server))
+        .collect();
+    let current = ours.iter().find(|(named, _)| Some(&named.name) == kubeconfig.current_context.as_ref());
+    if let Some((named, _)) = current {
+        return Ok(Some(named));
+    }
+    let mut users: Vec<String> = ours.iter().filter_map(|(_, context)| context.user.clone()).collect();
+    users.sort();
+    users.dedup();
+    if users.len() > 1 {
+        return Err(TokenWarning::SeveralUsers { server: server.clone(), users });
+    }
+    Ok(ours.first().map(|(named, _)| *named))
+}
+
+fn is_for(kubeconfig: &Kubeconfig, context: &Context, server: &Url) -> bool {
+    let cluster = kubeconfig.clusters.iter().find(|named| named.name == context.cluster);
+    let address = cluster.and_then(|named| named.cluster.as_ref()?.server.as_deref());
+    address.and_then(|address| Url::parse(address).ok()).is_some_and(|address| is_same_server(&address, server))
+}
+
+/// Who we are at the server, if the kubeconfig knows.
+pub(super) fn identity(
+    kubeconfig: &Kubeconfig,
+    server: &Url,
+    warnings: &mut Vec<TokenWarning>,
+) -> Result<Option<Identity>, TokenError> {
+    let context = match context(kubeconfig, server) {
+        Ok(Some(context)) => context,
+        Ok(None) => return Ok(None),
+        Err(warning) => {
+            warnings.push(warning);
+            return Ok(None);
+        }
+    };
+    let Some(user) = context.context.as_ref().and_then(|context| context.user.as_deref()) else { return Ok(None) };
+    let named = kubeconfig.auth_infos.iter().find(|named| named.name == user);
+    let Some(info) = named.and_then(|named| named.auth_info.as_ref()) else { return Ok(None) };
+    if let Some(path) = token_file(info) {
+        return file(path, FileRole::Kubeconfig, warnings).map(Identity::Token).map(Some);
+    }
+    if let Some(token) = inline_token(info) {
+        let source = TokenSource::Kubeconfig { context: context.name.clone() };
+        return checked(token, source).map(Identity::Token).map(Some);
+    }
+    let login = login(info);
+    Ok(login.map(|login| {
+        Identity::Kubeconfig(KubeconfigUser { context: context.name.clone(), user: user.to_owned(), login })
+    }))
+}
+
+fn inline_token(info: &AuthInfo) -> Option<&str> {
+    info.token.as_ref().map(|token| token.expose_secret()).filter(|token| !token.is_empty())
+}
+
+/// The token file, where it counts: as for kubectl it goes before a token beside it, unless it is gone.
+fn token_file(info: &AuthInfo) -> Option<&Path> {
+    let path = info.token_file.as_deref().filter(|path| !path.is_empty()).map(Path::new)?;
+    (inline_token(info).is_none() || path.exists()).then_some(path)
+}
+
+fn login(info: &AuthInfo) -> Option<KubeconfigLogin> {
+    if info.exec.is_some() {
+        return Some(KubeconfigLogin::Plugin);
+    }
+    let certificate = info.client_certificate.is_some() || info.client_certificate_data.is_some();
+    let key = info.client_key.is_some() || info.client_key_data.is_some();
+    (certificate && key).then_some(KubeconfigLogin::Certificate)
+}

@@ -1,0 +1,302 @@
+//! Watching: many tasks at once, connections that break, objects that change under one's hands.
+
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+
+use crate::support::kube_api::Trick;
+use crate::support::osbs_world::OsbsWorld;
+use crate::support::sandbox::Finished;
+
+/// Lines of a log, without their labels.
+fn lines_with<'a>(run: &'a Finished, text: &str) -> Vec<&'a str> {
+    let lines = run.stdout.lines().filter_map(|line| line.split_once(" | ").map(|(_, line)| line));
+    lines.filter(|line| line.contains(text)).collect()
+}
+
+// C35, C36
+#[test]
+fn a_quiet_task_does_not_delay_another() {
+    let world = OsbsWorld::new();
+    let _clone = world.clone();
+    let mut build = world.start_build(&[]);
+    let run = world.server.await_run();
+    run.start(&["binary-container-build-x86-64", "binary-container-build-aarch64"], &[]);
+    let quiet = run.begin("binary-container-build-x86-64", &["build"]);
+    let loud = run.begin("binary-container-build-aarch64", &["build"]);
+    quiet.log("build", b"quiet 0\n");
+    build.read_until("quiet 0");
+    for number in 0..3 {
+        loud.log("build", format!("loud {number}\n").as_bytes());
+        let written = Instant::now();
+        build.read_until(&format!("loud {number}"));
+        assert!(written.elapsed() < Duration::from_millis(500), "{:?}", written.elapsed());
+    }
+    quiet.log("build", b"quiet 1\n");
+    quiet.succeed();
+    loud.succeed();
+    run.succeed(&json!({}));
+    let rest = build.finish();
+    assert!(rest.succeeded(), "{rest}");
+    assert_eq!(lines_with(&rest, "quiet"), ["quiet 1"]);
+}
+
+#[test]
+fn steps_of_one_task_are_told_apart() {
+    let world = OsbsWorld::new();
+    let _clone = world.clone();
+    let build = world.start_build(&[]);
+    let run = world.server.await_run();
+    run.start(&["binary-container-hermeto"], &[]);
+    let task = run.begin("binary-container-hermeto", &["init", "run"]);
+    task.log("init", b"first\n");
+    task.log("run", b"second\n");
+    task.succeed();
+    run.succeed(&json!({}));
+    let run = build.finish();
+    assert!(run.stdout.contains("binary-container-hermeto/init | first\n"), "{run}");
+    assert!(run.stdout.contains("binary-container-hermeto/run  | second\n"), "{run}");
+}
+
+// C37
+#[test]
+fn a_log_that_is_cut_goes_on_with_no_line_lost_or_doubled() {
+    let world = OsbsWorld::new();
+    let _clone = world.clone();
+    let mut build = world.start_build(&[]);
+    let run = world.server.await_run();
+    run.start(&["clone"], &[]);
+    let task = run.begin("clone", &["step"]);
+    let mut expected = Vec::new();
+    for round in 0..6 {
+        for number in 0..5 {
+            let line = format!("line {round}.{number}");
+            task.log("step", format!("{line}\n").as_bytes());
+            expected.push(line);
+        }
+        task.log("step", format!("half {round} ").as_bytes());
+        build.read_until(&format!("line {round}.4"));
+        match round % 3 {
+            0 => world.server.cut_logs(),
+            1 => {
+                world.server.stop_listening();
+                world.server.listen_again();
+            }
+            _ => {
+                std::thread::sleep(Duration::from_millis(700));
+                world.server.cut_logs();
+            }
+        }
+        task.log("step", b"rest\n");
+        expected.push(format!("half {round} rest"));
+    }
+    task.log("step", b"the end, without a line end");
+    task.succeed();
+    run.succeed(&json!({}));
+    let rest = build.finish();
+    assert!(rest.succeeded(), "{rest}");
+    let log = world.server.read(|state| {
+        let all = state.logs.values().next().unwrap().lines.iter().flat_map(|(_, line)| line.clone());
+        String::from_utf8(all.collect()).unwrap()
+    });
+    assert_eq!(log.lines().count(), expected.len() + 1);
+    assert!(rest.stdout.contains("the end, without a line end"), "{rest}");
+}
+
+#[test]
+fn all_lines_are_shown_once_in_a_file_whatever_was_cut() {
+    let world = OsbsWorld::new();
+    let _clone = world.clone();
+    let build = world.start_build(&[]);
+    let run = world.server.await_run();
+    run.start(&["clone"], &[]);
+    let task = run.begin("clone", &["step"]);
+    let mut expected = Vec::new();
+    for number in 0..400 {
+        task.log("step", format!("number {number} ").as_bytes());
+        std::thread::sleep(Duration::from_millis(2));
+        if number % 37 == 5 {
+            world.server.cut_logs();
+        }
+        if number % 53 == 7 {
+            world.server.cut_watches();
+        }
+        if number % 101 == 9 {
+            world.server.stop_listening();
+            world.server.listen_again();
+        }
+        task.log("step", b"done\n");
+        expected.push(format!("number {number} done"));
+    }
+    task.succeed();
+    run.succeed(&json!({}));
+    let rest = build.finish();
+    assert!(rest.succeeded(), "{rest}");
+    assert_eq!(lines_with(&rest, "number"), expected);
+}
+
+// C39
+#[test]
+fn attempts_of_a_task_are_all_shown_and_labelled() {
+    let world = OsbsWorld::new();
+    let _clone = world.clone();
+    let mut build = world.start_build(&[]);
+    let run = world.server.await_run();
+    run.start(&["binary-container-build-x86-64"], &[]);
+    let mut task = run.begin("binary-container-build-x86-64", &["build"]);
+    task.log("build", b"tried\n");
+    build.read_until("tried");
+    task.retry();
+    task.log("build", b"tried again\n");
+    build.read_until("tried again");
+    task.succeed();
+    run.succeed(&json!({}));
+    let rest = build.finish();
+    assert!(rest.succeeded(), "{rest}");
+    let world = OsbsWorld::new();
+    let _clone = world.clone();
+    let build = world.start_build(&[]);
+    let run = world.server.await_run();
+    run.start(&["binary-container-build-x86-64"], &[]);
+    let mut task = run.begin("binary-container-build-x86-64", &["build"]);
+    task.log("build", b"tried\n");
+    std::thread::sleep(Duration::from_millis(200));
+    task.retry();
+    task.log("build", b"tried again\n");
+    task.succeed();
+    run.succeed(&json!({}));
+    let run = build.finish();
+    assert!(run.stdout.contains("begins again, attempt 2: \"step-build\" exited with code 1: Error"), "{run}");
+    assert!(run.stdout.contains("binary-container-build-x86-64#2 | tried again\n"), "{run}");
+}
+
+// C44
+#[test]
+fn a_run_that_is_removed_is_told_and_never_waited_for() {
+    let world = OsbsWorld::new();
+    let _clone = world.clone();
+    let mut build = world.start_build(&[]);
+    let run = world.server.await_run();
+    run.start(&["clone"], &[]);
+    let task = run.begin("clone", &["step"]);
+    task.log("step", b"words 1\n");
+    build.read_until("words 1");
+    run.remove();
+    let finished = build.finish();
+    assert_eq!(finished.status, Some(1), "{finished}");
+    assert!(finished.stderr.contains("Reason: pipeline run removed;"), "{finished}");
+}
+
+// C46
+#[test]
+fn pods_that_cannot_start_are_told_at_once() {
+    let world = OsbsWorld::new();
+    let _clone = world.clone();
+    let mut build = world.start_build(&[]);
+    let run = world.server.await_run();
+    run.start(&["clone"], &[]);
+    let task = run.pending("clone", &["step"]);
+    task.unschedulable("0/3 nodes are available: 3 Insufficient memory.");
+    let changed = Instant::now();
+    build.read_until("clone waits: Unschedulable: 0/3 nodes are available");
+    assert!(changed.elapsed() < Duration::from_millis(500));
+    task.waiting("step", "ImagePullBackOff", "Back-off pulling image \"r.example.com/x\"");
+    build.read_until("ImagePullBackOff");
+    task.remove_pod();
+    task.end("False", "TaskRunImagePullFailed", "the step \"step\" in TaskRun \"x\" failed to pull the image", &[]);
+    run.finish("False", "Failed", "Tasks Completed: 1 (Failed: 1, Cancelled 0), Skipped: 0", &[]);
+    let finished = build.finish();
+    assert_eq!(finished.status, Some(1), "{finished}");
+    assert!(
+        finished.stderr.contains("Error in clone: the step \"step\" in TaskRun \"x\" failed to pull the image;"),
+        "{finished}"
+    );
+}
+
+// C48
+#[test]
+fn versions_that_are_forgotten_are_listed_anew() {
+    let world = OsbsWorld::new();
+    let _clone = world.clone();
+    let mut build = world.start_build(&[]);
+    let run = world.server.await_run();
+    run.start(&["clone", "second"], &[]);
+    let task = run.begin("clone", &["step"]);
+    task.log("step", b"words 1\n");
+    build.read_until("words 1");
+    // Everything happens while nobody watches, and then it is forgotten.
+    world.server.stop_listening();
+    task.succeed();
+    let second = run.begin("second", &["step"]);
+    second.log("step", b"words 2\n");
+    world.server.compact();
+    world.server.listen_again();
+    build.read_until("words 2");
+    second.succeed();
+    run.succeed(&json!({}));
+    let rest = build.finish();
+    assert!(rest.succeeded(), "{rest}");
+    assert!(!rest.stdout.contains("words 1") && !rest.stdout.contains("words 2"), "nothing twice: {rest}");
+}
+
+// C50
+#[test]
+fn bytes_that_are_no_text_do_not_end_a_log() {
+    let world = OsbsWorld::new();
+    let _clone = world.clone();
+    let build = world.start_build(&["--output", "json"]);
+    let run = world.server.await_run();
+    run.start(&["clone"], &[]);
+    let task = run.begin("clone", &["step"]);
+    task.log("step", b"bad \xff byte\nnext\r\n\n");
+    task.succeed();
+    run.succeed(&json!({}));
+    let run = build.finish();
+    assert!(run.succeeded(), "{run}");
+    // The exact bytes, in base64, because they are no UTF-8.
+    assert!(run.stdout.contains("YmFkIP8gYnl0ZQpuZXh0DQoK") || run.stdout.contains("next\\r\\n"), "{run}");
+}
+
+#[test]
+fn runs_that_end_before_any_task_began_are_told() {
+    for (reason, message) in [
+        ("CouldntGetPipeline", "Error retrieving pipeline for pipelinerun osbs/x: pipelines \"nope\" not found"),
+        ("ParameterMissing", "[User error] PipelineRun x parameters is missing some parameters required by Pipeline"),
+        ("PipelineRunTimeout", "PipelineRun \"x\" failed to finish within \"9s\""),
+    ] {
+        let world = OsbsWorld::new();
+        let _clone = world.clone();
+        let build = world.start_build(&[]);
+        let run = world.server.await_run();
+        run.finish("False", reason, message, &[]);
+        let finished = build.finish();
+        assert_eq!(finished.status, Some(1), "{finished}");
+        assert!(finished.stderr.contains(&format!("Reason: {message};")), "{finished}");
+    }
+}
+
+#[test]
+fn a_server_that_answers_badly_for_a_while_is_waited_for() {
+    let world = OsbsWorld::new();
+    let _clone = world.clone();
+    let mut build = world.start_build(&[]);
+    let run = world.server.await_run();
+    run.start(&["clone"], &[]);
+    let task = run.begin("clone", &["step"]);
+    task.log("step", b"words 1\n");
+    build.read_until("words 1");
+    for _ in 0..2 {
+        world.server.trick("pipelineruns?fieldSelector", Trick::Status(503, "etcdserver: leader changed".into()));
+        world.server.trick("/log?", Trick::Reset);
+    }
+    world.server.cut_watches();
+    world.server.cut_logs();
+    task.log("step", b"words 2\n");
+    build.read_until("words 2");
+    task.succeed();
+    run.succeed(&json!({}));
+    let rest = build.finish();
+    assert!(rest.succeeded(), "{rest}");
+    assert!(rest.stderr.contains("watching pipelineruns failed"), "{rest}");
+    assert!(rest.stderr.contains("etcdserver: leader changed"), "{rest}");
+}
