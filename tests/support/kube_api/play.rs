@@ -17,7 +17,7 @@ pub struct Play {
     pub arches: Vec<&'static str>,
     /// Steps of each build task.
     pub steps: Vec<&'static str>,
-    /// Lines that each step writes.
+    /// Lines that each step of a build task writes; those of other tasks write one.
     pub lines: usize,
     /// The time between two lines.
     pub pause: Duration,
@@ -157,6 +157,10 @@ impl Scene<'_> {
 
     /// Writes a step's lines; whether nobody interrupted it.
     fn step(&self, task: &Task, step: &str) -> bool {
+        if !task.task.starts_with("binary-container-build-") {
+            task.log(step, format!("{} works\n", task.task).as_bytes());
+            return true;
+        }
         for line in 0..self.play.lines {
             if !self.goes_on() {
                 return false;

@@ -108,11 +108,14 @@ impl Run {
             names.iter().map(task).collect()
         };
         let (tasks, finally) = (named(tasks), named(finally));
+        let count = tasks.len() + finally.len();
+        let told = format!("Tasks Completed: 0 (Failed: 0, Cancelled 0), Incomplete: {count}, Skipped: 0");
         self.change(|run| {
             run["metadata"]["labels"]["tekton.dev/pipeline"] = pipeline(run);
-            run["status"] = json!({"startTime": now(), "childReferences": [], "pipelineSpec": {"tasks": tasks, "finally": finally}});
+            run["status"] = json!({
+                "conditions": condition("Unknown", "Running", &told), "startTime": now(), "childReferences": [],
+                "pipelineSpec": {"tasks": tasks, "finally": finally}});
         });
-        self.is("Unknown", "Running", &self.summary());
     }
 
     /// Tasks will not run.

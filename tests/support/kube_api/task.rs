@@ -167,7 +167,6 @@ impl Task {
             let key = (self.pod(), format!("step-{step}"));
             self.run.shared.change(|state| state.logs.entry(key).or_default().ended = false);
         }
-        self.prepare();
         self.change_pod(|pod| {
             pod["spec"]["nodeName"] = json!("node1");
             pod["status"]["phase"] = json!("Running");
@@ -178,16 +177,6 @@ impl Task {
         self.change_steps(None, |step| step["running"] = running["running"].clone());
         let told = "Not all Steps in the Task have finished executing";
         self.change(|_, task| task["status"]["conditions"] = condition("Unknown", "Running", told));
-    }
-
-    /// What Tekton's own container writes before the first step.
-    fn prepare(&self) {
-        let key = (self.pod(), "prepare".to_owned());
-        self.run.shared.change(|state| {
-            let log = state.logs.entry(key).or_default();
-            log.append(b"Entrypoint initialization\n");
-            log.ended = true;
-        });
     }
 
     /// A step writes; the last line may be unfinished.
