@@ -2,17 +2,30 @@
 //!
 //! It answers as a real one was seen to (kube-apiserver 1.36 with Tekton Pipelines): 410 as an event inside a 200, 204 for the log
 //! of a pod without a node, a clean end of a log whose node is gone, times cut to seconds. It runs nothing: a test moves runs along
-//! by [`Run`], or has whole builds played by [`play`].
+//! by [`Run`] and [`Task`], or has whole builds played by [`play`]. Not there: tables, schemas (`/openapi`), managed fields,
+//! objects of a cluster, patches that are not merged.
 
+mod access;
+mod admission;
+mod answers;
+mod builds;
 mod logs;
+mod misbehaviour;
 mod oauth;
+mod objects;
 pub mod play;
+mod resources;
 mod run;
+mod selectors;
 mod server;
 mod state;
+mod task;
+mod versions;
+mod watches;
 
 use std::io;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -26,9 +39,14 @@ use tokio_rustls::TlsAcceptor;
 
 use super::koji_hub::tls;
 
+pub use misbehaviour::Trick;
 pub use oauth::OAuth;
 pub use run::Run;
-pub use state::{Collection, Log, Recorded, State};
+pub use state::{Collection, Recorded, State};
+#[allow(unused_imports, reason = "what tests keep of a task")]
+pub use task::Task;
+
+use misbehaviour::Injection;
 
 /// The namespace that the users may use.
 pub const NAMESPACE: &str = "osbs";
@@ -38,25 +56,12 @@ pub const TOKEN: &str = "sha256~good";
 /// An answer, or a closed connection.
 type Answer = Result<Response<Body>, io::Error>;
 
-/// What is done with a request instead of answering it as it should be.
-#[derive(Debug, Clone)]
-pub enum Trick {
-    /// Answers with this status and message.
-    Status(u16, String),
-    /// Closes the connection without an answer.
-    Reset,
-    /// Does what is asked, and closes the connection without an answer.
-    LoseAnswer,
-    /// Waits before the answer.
-    Delay(Duration),
-}
-
 /// How the server begins.
 #[derive(Debug, Clone, Default)]
 pub struct Options {
     /// Versions of `tekton.dev`; both when empty.
     pub versions: Option<Vec<&'static str>>,
-    /// Whether `build.openshift.io` is served.
+    /// Whether OpenShift's own builds are served.
     pub builds: bool,
     /// The folder that certificates are written into; without one it speaks plain HTTP.
     pub tls: Option<PathBuf>,
@@ -68,6 +73,8 @@ pub struct Options {
 pub struct Shared {
     state: Mutex<State>,
     changed: watch::Sender<u64>,
+    kills: watch::Sender<u64>,
+    is_over: AtomicBool,
     options: Mutex<Options>,
     url: Mutex<String>,
 }
@@ -91,6 +98,15 @@ impl Shared {
         self.changed.subscribe()
     }
 
+    fn kills(&self) -> watch::Receiver<u64> {
+        self.kills.subscribe()
+    }
+
+    /// Whether the server is about to go.
+    fn is_over(&self) -> bool {
+        self.is_over.load(Ordering::Relaxed)
+    }
+
     fn options(&self) -> Options {
         self.options.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone()
     }
@@ -106,14 +122,15 @@ impl Shared {
     fn versions(&self, group: &str) -> Vec<&'static str> {
         match group {
             "tekton.dev" => self.options().versions.unwrap_or_else(|| vec!["v1", "v1beta1"]),
-            "build.openshift.io" => vec!["v1"],
+            "build.openshift.io" | "image.openshift.io" => vec!["v1"],
             _ => Vec::new(),
         }
     }
 
     fn groups(&self) -> Vec<&'static str> {
         let tekton = (!self.versions("tekton.dev").is_empty()).then_some("tekton.dev");
-        tekton.into_iter().chain(self.options().builds.then_some("build.openshift.io")).collect()
+        let openshift = ["build.openshift.io", "image.openshift.io"].into_iter().filter(|_| self.options().builds);
+        tekton.into_iter().chain(openshift).collect()
     }
 
     fn serves(&self, group: &str, version: &str) -> bool {
@@ -139,15 +156,18 @@ impl KubeApi {
 
     /// A server as `options` say.
     pub fn with(options: Options) -> KubeApi {
-        let listener = server::bind(0);
+        let listener = server::bind(0).expect("a port of the loopback");
         let port = listener.local_addr().expect("an address").port();
         let acceptor = options.tls.as_deref().map(tls::set_up);
         let scheme = if acceptor.is_some() { "https" } else { "http" };
         let mut state = State { version: 100, ..State::default() };
         state.tokens.insert(TOKEN.to_owned(), "packager".to_owned());
+        state.namespaces.insert(NAMESPACE.to_owned());
         let shared = Arc::new(Shared {
             state: Mutex::new(state),
             changed: watch::channel(0).0,
+            kills: watch::channel(0).0,
+            is_over: AtomicBool::new(false),
             options: Mutex::new(options),
             url: Mutex::new(format!("{scheme}://127.0.0.1:{port}")),
         });
@@ -194,7 +214,12 @@ impl KubeApi {
 
     /// Does something else with the next request whose method and path hold a text.
     pub fn trick(&self, text: &str, trick: Trick) {
-        self.change(|state| state.tricks.push_back((text.to_owned(), trick)));
+        self.trick_after(text, 0, trick);
+    }
+
+    /// Lets so many such requests go well first.
+    pub fn trick_after(&self, text: &str, spared: usize, trick: Trick) {
+        self.change(|state| state.tricks.push_back(Injection { matching: text.to_owned(), spared, trick }));
     }
 
     /// Requests so far whose method and path hold a text.
@@ -214,12 +239,35 @@ impl KubeApi {
 
     /// Ends open watches, uncleanly.
     pub fn cut_watches(&self) {
-        self.change(|state| state.cut_watches += 1);
+        self.change(|state| state.misbehaviour.cut_watches += 1);
     }
 
-    /// Ends open logs cleanly, as when the connection to a node breaks.
+    /// Tells open watches of the current version, where they want to be told.
+    pub fn bookmark(&self) {
+        self.change(|state| state.misbehaviour.bookmarks += 1);
+    }
+
+    /// Ends followed logs cleanly, as when the connection to a node breaks.
     pub fn cut_logs(&self) {
-        self.change(|state| state.cut_logs += 1);
+        self.cut_logs_after(0);
+    }
+
+    /// Ends followed logs after so many more bytes: in the middle of a line, for instance.
+    pub fn cut_logs_after(&self, bytes: usize) {
+        self.change(|state| {
+            state.misbehaviour.cut_logs += 1;
+            state.misbehaviour.cut_logs_after = bytes;
+        });
+    }
+
+    /// Whether nodes can be asked for logs.
+    pub fn nodes_are_down(&self, down: bool) {
+        self.change(|state| state.misbehaviour.nodes_are_down = down);
+    }
+
+    /// Ends all connections uncleanly, and goes on listening.
+    pub fn kill_connections(&self) {
+        self.shared.kills.send_modify(|count| *count += 1);
     }
 
     /// Ends all connections and listens no more.
@@ -234,8 +282,7 @@ impl KubeApi {
     pub fn listen_again(&self) {
         let deadline = Instant::now() + Duration::from_secs(5);
         while Instant::now() < deadline {
-            if let Ok(listener) = std::net::TcpListener::bind(("127.0.0.1", self.port)) {
-                listener.set_nonblocking(true).expect("a socket that does not block");
+            if let Ok(listener) = server::bind(self.port) {
                 return self.serve(listener);
             }
             std::thread::sleep(Duration::from_millis(10));
@@ -243,19 +290,20 @@ impl KubeApi {
         panic!("the port is taken");
     }
 
-    /// Waits for a run to be created.
+    /// Waits for a run to be there: the one that was created last.
     pub fn await_run(&self) -> Run {
+        self.await_runs(1).pop().expect("a run")
+    }
+
+    /// Waits for so many runs to be there, in the order of their creation.
+    pub fn await_runs(&self, count: usize) -> Vec<Run> {
         let deadline = Instant::now() + Duration::from_secs(20);
-        let runs = Collection::new("tekton.dev", "pipelineruns");
         loop {
-            let names: Vec<String> = self.read(|state| {
-                let of_runs = state.objects.keys().filter(|(collection, _)| *collection == runs);
-                of_runs.map(|(_, name)| name.clone()).collect()
-            });
-            if let Some(name) = names.into_iter().next_back() {
-                return Run::new(Arc::clone(&self.shared), &name);
+            let runs = run::all(&self.shared);
+            if runs.len() >= count {
+                return runs;
             }
-            assert!(Instant::now() < deadline, "no PipelineRun was created");
+            assert!(Instant::now() < deadline, "{} of {count} runs were created", runs.len());
             std::thread::sleep(Duration::from_millis(2));
         }
     }
@@ -263,13 +311,26 @@ impl KubeApi {
     /// Plays a build for each run that is created from now on.
     pub fn play(&self, play: play::Play) {
         let shared = Arc::clone(&self.shared);
-        self.players.lock().unwrap().push(std::thread::spawn(move || play::play(&shared, &play)));
+        self.lock_players().push(std::thread::spawn(move || play::play(&shared, &play)));
+    }
+
+    /// Cancels runs as their creators wish, for tests that move runs along by themselves.
+    pub fn obey_cancels(&self) {
+        let shared = Arc::clone(&self.shared);
+        self.lock_players().push(std::thread::spawn(move || play::obey(&shared)));
+    }
+
+    fn lock_players(&self) -> MutexGuard<'_, Vec<JoinHandle<()>>> {
+        self.players.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 }
 
 impl Drop for KubeApi {
     fn drop(&mut self) {
-        self.shared.change(|state| state.tokens.clear());
+        self.shared.is_over.store(true, Ordering::Relaxed);
+        for player in self.lock_players().drain(..) {
+            let _ = player.join();
+        }
         if let Some(runtime) = self.runtime.take() {
             runtime.shutdown_background();
         }

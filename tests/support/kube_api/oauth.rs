@@ -5,7 +5,8 @@ use axum::http::{HeaderMap, Response, header};
 use serde_json::json;
 
 use super::Shared;
-use super::server::{basic, json_answer};
+use super::access::basic;
+use super::answers::json_answer;
 
 /// How tokens are given out.
 #[derive(Debug, Clone)]
@@ -36,21 +37,25 @@ pub fn answer(shared: &Shared, uri: &hyper::Uri, headers: &HeaderMap) -> Option<
 }
 
 fn authorize(shared: &Shared, oauth: &OAuth, query: &str, headers: &HeaderMap) -> Response<Body> {
-    if !query.contains("client_id=openshift-challenging-client") {
-        let error = json!({"error": "unauthorized_client", "error_description": "The client is not authorized to request a token using this method."});
-        return json_answer(400, &error);
-    }
-    let challenge = |name: &'static str, value: &'static str| {
-        Response::builder().status(401).header(name, value).body(Body::empty()).expect("an answer")
+    let is = |name: &str, value: &str| {
+        url::form_urlencoded::parse(query.as_bytes()).any(|pair| pair == (name.into(), value.into()))
     };
-    if headers.get("x-csrf-token").is_none_or(|value| value.is_empty()) {
-        return challenge(
-            "warning",
-            "199 Origin \"A non-empty X-CSRF-Token header is required to receive basic-auth challenges\"",
-        );
+    if !is("client_id", "openshift-challenging-client") || !is("response_type", "token") {
+        let description = "The client is not authorized to request a token using this method.";
+        return json_answer(400, &json!({"error": "unauthorized_client", "error_description": description}));
     }
-    if basic(headers) != Some((oauth.user.clone(), oauth.password.clone())) {
-        return challenge("www-authenticate", "Basic realm=\"openshift\"");
+    let given = basic(headers);
+    if given.is_none() && headers.get("x-csrf-token").is_none_or(|value| value.is_empty()) {
+        let why = "A non-empty X-CSRF-Token header is required to receive basic-auth challenges";
+        return Response::builder()
+            .status(401)
+            .header(header::WARNING, format!("199 Origin \"{why}\""))
+            .body(Body::empty())
+            .expect("an answer");
+    }
+    if given != Some((oauth.user.clone(), oauth.password.clone())) {
+        let challenges = Response::builder().status(401).header(header::WWW_AUTHENTICATE, "Basic realm=\"openshift\"");
+        return challenges.header(header::WWW_AUTHENTICATE, "Negotiate").body(Body::empty()).expect("an answer");
     }
     let fragment = match &oauth.error {
         Some((error, description)) => format!("error={error}&error_description={description}"),

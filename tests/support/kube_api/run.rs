@@ -1,48 +1,63 @@
-//! Moving a run along, as Tekton's controller and a node do.
+//! Moving a run along, as Tekton's controller does.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
+use super::Shared;
+use super::admission::has_ended;
 use super::state::{Collection, now};
-use super::{Log, Shared, State};
+use super::task::Task;
+
+/// The longest name that Tekton gives.
+const LONGEST: usize = 63;
 
 /// A PipelineRun that was created.
 #[derive(Clone)]
 pub struct Run {
-    shared: Arc<Shared>,
+    pub(super) shared: Arc<Shared>,
     /// Its name.
     pub name: String,
 }
 
-/// A TaskRun of a run, with its pod.
-#[derive(Clone)]
-pub struct Task {
-    run: Run,
-    /// The task's name in the pipeline.
-    pub task: String,
-    /// The TaskRun's name.
-    pub name: String,
-    attempt: usize,
-    steps: Vec<String>,
-}
-
-fn runs() -> Collection {
+pub(super) fn runs() -> Collection {
     Collection::new("tekton.dev", "pipelineruns")
 }
 
-fn task_runs() -> Collection {
+pub(super) fn task_runs() -> Collection {
     Collection::new("tekton.dev", "taskruns")
 }
 
-fn pods() -> Collection {
+pub(super) fn pods() -> Collection {
     Collection::new("", "pods")
 }
 
+/// The runs that there are, in the order of their creation.
+pub(super) fn all(shared: &Arc<Shared>) -> Vec<Run> {
+    let names: Vec<String> = shared.read(|state| {
+        let names = state.created_runs.iter().filter(|name| state.get(&runs(), name).is_some());
+        names.cloned().collect()
+    });
+    names.iter().map(|name| Run::new(Arc::clone(shared), name)).collect()
+}
+
 /// The only condition there is.
-fn condition(status: &str, reason: &str, message: &str) -> Value {
+pub(super) fn condition(status: &str, reason: &str, message: &str) -> Value {
     json!([{"type": "Succeeded", "status": status, "reason": reason, "message": message, "lastTransitionTime": now()}])
+}
+
+/// The name of something that belongs to something: where it would be too long, a hash is in the place of its middle.
+pub(super) fn child_name(parent: &str, suffix: &str) -> String {
+    if parent.len() + suffix.len() <= LONGEST {
+        return format!("{parent}{suffix}");
+    }
+    let sum = parent
+        .bytes()
+        .chain(suffix.bytes())
+        .fold(0xcbf2_9ce4_8422_2325_u64, |sum, byte| (sum ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));
+    let (head, tail) = (&parent[..parent.len().min(20)], &suffix[suffix.len().saturating_sub(20)..]);
+    format!("{head}{sum:016x}{}", tail.trim_start_matches('-'))
 }
 
 impl Run {
@@ -54,6 +69,11 @@ impl Run {
     /// The run as it is.
     pub fn object(&self) -> Value {
         self.shared.read(|state| state.get(&runs(), &self.name).cloned()).unwrap_or_default()
+    }
+
+    /// What tells this run from another of its name.
+    pub(super) fn uid(&self) -> String {
+        self.object()["metadata"]["uid"].as_str().unwrap_or_default().to_owned()
     }
 
     fn change(&self, change: impl FnOnce(&mut Value)) {
@@ -73,32 +93,51 @@ impl Run {
         param["value"].as_str().map(str::to_owned)
     }
 
+    /// The controller has seen the run, and has not resolved its pipeline yet.
+    pub fn started(&self) {
+        self.change(|run| {
+            run["metadata"]["labels"]["tekton.dev/pipeline"] = pipeline(run);
+            run["status"] = json!({"conditions": condition("Unknown", "Started", ""), "startTime": now()});
+        });
+    }
+
     /// The pipeline is resolved, and the run begins.
     pub fn start(&self, tasks: &[&str], finally: &[&str]) {
-        let named = |names: &[&str]| -> Vec<Value> { names.iter().map(|name| json!({"name": name})).collect() };
+        let named = |names: &[&str]| -> Vec<Value> {
+            let task = |name: &&str| json!({"name": name, "taskRef": {"kind": "Task", "name": format!("{name}-0-1")}});
+            names.iter().map(task).collect()
+        };
         let (tasks, finally) = (named(tasks), named(finally));
         let count = tasks.len() + finally.len();
+        let told = format!("Tasks Completed: 0 (Failed: 0, Cancelled 0), Incomplete: {count}, Skipped: 0");
         self.change(|run| {
+            run["metadata"]["labels"]["tekton.dev/pipeline"] = pipeline(run);
             run["status"] = json!({
-                "conditions": condition("Unknown", "Running", &format!("Tasks Completed: 0 (Failed: 0, Cancelled 0), Incomplete: {count}, Skipped: 0")),
-                "startTime": now(), "childReferences": [], "pipelineSpec": {"tasks": tasks, "finally": finally}});
+                "conditions": condition("Unknown", "Running", &told), "startTime": now(), "childReferences": [],
+                "pipelineSpec": {"tasks": tasks, "finally": finally}});
         });
     }
 
     /// Tasks will not run.
     pub fn skip(&self, tasks: &[&str]) {
+        self.skip_because(tasks, "When Expressions evaluated to false");
+    }
+
+    fn skip_because(&self, tasks: &[&str], reason: &str) {
+        let skipped = tasks.iter().map(|name| json!({"name": name, "reason": reason}));
         self.change(|run| {
-            let skipped: Vec<Value> = tasks
-                .iter()
-                .map(|name| json!({"name": name, "reason": "When Expressions evaluated to false"}))
-                .collect();
-            run["status"]["skippedTasks"] = json!(skipped);
+            if run["status"]["skippedTasks"].is_null() {
+                run["status"]["skippedTasks"] = json!([]);
+            }
+            run["status"]["skippedTasks"].as_array_mut().expect("a list").extend(skipped);
         });
+        self.refresh();
     }
 
     /// A task begins: its TaskRun and pod are there, its first steps run.
     pub fn begin(&self, task: &str, steps: &[&str]) -> Task {
         let task = self.pending(task, steps);
+        task.schedule();
         task.run_steps();
         task
     }
@@ -107,29 +146,16 @@ impl Run {
     pub fn pending(&self, task: &str, steps: &[&str]) -> Task {
         let handle = self.task(task, steps);
         let name = handle.name.clone();
+        let child = json!({"apiVersion": "tekton.dev/v1", "kind": "TaskRun", "name": name, "pipelineTaskName": task});
+        let object = handle.new_object(&self.object());
+        self.shared.change(|state| state.put(&task_runs(), object));
         self.change(|run| {
             if let Some(children) = run["status"]["childReferences"].as_array_mut() {
-                children.push(
-                    json!({"apiVersion": "tekton.dev/v1", "kind": "TaskRun", "name": name, "pipelineTaskName": task}),
-                );
+                children.push(child);
             }
         });
-        let uid = self.object()["metadata"]["uid"].clone();
-        let labels = json!({"tekton.dev/pipelineRun": self.name, "tekton.dev/pipelineTask": task, "tekton.dev/memberOf": "tasks"});
-        let params: Vec<Value> = match task.strip_prefix("binary-container-build-") {
-            Some(arch) => vec![json!({"name": "platform", "value": arch.replace('-', "_")})],
-            None => Vec::new(),
-        };
-        self.shared.change(|state| {
-            state.put(
-                &task_runs(),
-                json!({
-                "apiVersion": "tekton.dev/v1", "kind": "TaskRun",
-                "metadata": {"name": name, "labels": labels, "ownerReferences": [{"uid": uid}]},
-                "spec": {"params": params}, "status": {"podName": ""}}),
-            );
-        });
-        handle.new_pod("Pending");
+        self.refresh();
+        handle.new_pod();
         handle
     }
 
@@ -138,20 +164,74 @@ impl Run {
         Task {
             run: self.clone(),
             task: task.to_owned(),
-            name: format!("{}-{task}", self.name),
+            name: child_name(&self.name, &format!("-{task}")),
             attempt: 1,
             steps: steps.iter().map(|step| (*step).to_owned()).collect(),
         }
     }
 
-    /// The `finally` tasks begin.
+    /// The `finally` tasks begin: what has not begun so far never will.
     pub fn finally(&self) {
+        let waiting = self.waiting();
+        let waiting: Vec<&str> = waiting.iter().map(String::as_str).collect();
+        if !waiting.is_empty() {
+            self.skip_because(&waiting, "PipelineRun was stopping");
+        }
         self.change(|run| run["status"]["finallyStartTime"] = json!(now()));
+    }
+
+    /// Tasks that neither began nor are skipped, those of `finally` left out.
+    fn waiting(&self) -> Vec<String> {
+        let status = self.object()["status"].clone();
+        let known = |key: &str, field: &str| names(&status[key], field);
+        let gone = [known("childReferences", "pipelineTaskName"), known("skippedTasks", "name")].concat();
+        let tasks = names(&status["pipelineSpec"]["tasks"], "name");
+        tasks.into_iter().filter(|task| !gone.contains(task)).collect()
     }
 
     /// A state on the way.
     pub fn is(&self, status: &str, reason: &str, message: &str) {
         self.change(|run| run["status"]["conditions"] = condition(status, reason, message));
+    }
+
+    /// Counts tasks again, as the controller does when one begins or ends.
+    pub(super) fn refresh(&self) {
+        let condition = self.object()["status"]["conditions"][0].clone();
+        let reason = condition["reason"].as_str().unwrap_or_default();
+        if condition["status"] == "Unknown" && matches!(reason, "Running" | "CancelledRunningFinally") {
+            let summary = self.summary();
+            if condition["message"] != json!(summary) {
+                self.is("Unknown", reason, &summary);
+            }
+        }
+    }
+
+    /// What the controller counts: `Tasks Completed: 5 (Failed: 1, Cancelled 0), Skipped: 7`.
+    pub fn summary(&self) -> String {
+        let status = self.object()["status"].clone();
+        let spec = &status["pipelineSpec"];
+        let total = ["tasks", "finally"].map(|key| spec[key].as_array().map_or(0, Vec::len)).iter().sum::<usize>();
+        let skipped = status["skippedTasks"].as_array().map_or(0, Vec::len);
+        let reasons: Vec<(bool, String)> =
+            self.task_runs().iter().filter(|task| has_ended(task)).map(verdict).collect();
+        let is_cancelled = |(_, reason): &&(bool, String)| reason == "TaskRunCancelled";
+        let cancelled = reasons.iter().filter(is_cancelled).count();
+        let failed = reasons.iter().filter(|(is_well, _)| !is_well).count() - cancelled;
+        let completed = reasons.len();
+        let counts = format!("Tasks Completed: {completed} (Failed: {failed}, Cancelled {cancelled})");
+        match total.saturating_sub(completed + skipped) {
+            0 => format!("{counts}, Skipped: {skipped}"),
+            incomplete => format!("{counts}, Incomplete: {incomplete}, Skipped: {skipped}"),
+        }
+    }
+
+    fn task_runs(&self) -> Vec<Value> {
+        let label = json!(self.name);
+        self.shared.read(|state| {
+            let collection = task_runs();
+            let all = state.of(&collection);
+            all.filter(|task| task["metadata"]["labels"]["tekton.dev/pipelineRun"] == label).cloned().collect()
+        })
     }
 
     /// The run ends.
@@ -160,7 +240,9 @@ impl Run {
         self.change(|run| {
             run["status"]["conditions"] = condition(status, reason, message);
             run["status"]["completionTime"] = json!(now());
-            run["status"]["results"] = json!(results);
+            if !results.is_empty() {
+                run["status"]["results"] = json!(results);
+            }
             if run["status"]["startTime"].is_null() {
                 run["status"]["startTime"] = json!(now());
             }
@@ -169,25 +251,59 @@ impl Run {
 
     /// The run ends well, with these pull specs.
     pub fn succeed(&self, repositories: &Value) {
-        let message = "Tasks Completed: 7 (Failed: 0, Cancelled 0), Skipped: 5";
-        self.finish(
-            "True",
-            "Completed",
-            message,
-            &[("repositories", json!(repositories.to_string())), ("koji-build-id", json!("null"))],
-        );
+        let results = [("repositories", json!(repositories.to_string())), ("koji-build-id", json!("null"))];
+        self.succeed_with(&results);
+    }
+
+    /// The run ends well, with these results.
+    pub fn succeed_with(&self, results: &[(&str, Value)]) {
+        let is_partial = !names(&self.object()["status"]["skippedTasks"], "name").is_empty();
+        self.finish("True", if is_partial { "Completed" } else { "Succeeded" }, &self.summary(), results);
+    }
+
+    /// The run ends because a task failed; results that were made already are there.
+    pub fn fail(&self, results: &[(&str, Value)]) {
+        self.finish("False", "Failed", &self.summary(), results);
+    }
+
+    /// What somebody wishes for the run (`CancelledRunFinally`).
+    pub fn wish(&self) -> Option<String> {
+        self.object()["spec"]["status"].as_str().filter(|wish| !wish.is_empty()).map(str::to_owned)
     }
 
     /// Waits until somebody wishes for an end of the run.
     pub fn await_cancel(&self) -> String {
         let deadline = Instant::now() + Duration::from_secs(20);
         loop {
-            if let Some(wish) = self.object()["spec"]["status"].as_str() {
-                return wish.to_owned();
+            if let Some(wish) = self.wish() {
+                return wish;
             }
             assert!(Instant::now() < deadline, "nobody cancelled the run");
             std::thread::sleep(Duration::from_millis(2));
         }
+    }
+
+    /// Tasks that run are cancelled, and `finally` begins.
+    pub fn cancel_gracefully(&self) {
+        for task in self.task_runs().iter().filter(|task| !has_ended(task)) {
+            Task::of(self, task).cancel();
+        }
+        self.is("Unknown", "CancelledRunningFinally", &self.summary());
+        self.finally();
+    }
+
+    /// The run ends as a cancelled one, and with it whatever still runs.
+    pub fn cancelled(&self) {
+        for task in self.task_runs().iter().filter(|task| !has_ended(task)) {
+            Task::of(self, task).cancel();
+        }
+        self.finish("False", "Cancelled", &format!("PipelineRun \"{}\" was cancelled", self.name), &[]);
+    }
+
+    /// Whether the run is over, or gone.
+    pub fn is_over(&self) -> bool {
+        let object = self.object();
+        object.is_null() || has_ended(&object)
     }
 
     /// Somebody removes the run.
@@ -196,199 +312,18 @@ impl Run {
     }
 }
 
-impl Task {
-    /// The pod of the current attempt.
-    pub fn pod(&self) -> String {
-        let retry = if self.attempt > 1 { format!("-retry{}", self.attempt - 1) } else { String::new() };
-        format!("{}-pod{retry}", self.name)
-    }
-
-    fn change(&self, change: impl FnOnce(&mut State, &mut Value)) {
-        self.run.shared.change(|state| {
-            if let Some(mut object) = state.get(&task_runs(), &self.name).cloned() {
-                change(state, &mut object);
-                state.put(&task_runs(), object);
-            }
-        });
-    }
-
-    fn change_pod(&self, change: impl FnOnce(&mut Value)) {
-        self.run.shared.change(|state| {
-            if let Some(mut object) = state.get(&pods(), &self.pod()).cloned() {
-                change(&mut object);
-                state.put(&pods(), object);
-            }
-        });
-    }
-
-    fn new_pod(&self, reason: &str) {
-        let (pod, labels) =
-            (self.pod(), json!({"tekton.dev/pipelineRun": self.run.name, "tekton.dev/pipelineTask": self.task}));
-        let steps: Vec<Value> = self.steps.iter().map(|step| json!({"name": step})).collect();
-        self.change(|state, task| {
-            let owner = json!([{"uid": task["metadata"]["uid"]}]);
-            state.put(&pods(), json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": pod, "labels": labels, "ownerReferences": owner},
-                                      "spec": {}, "status": {"phase": "Pending"}}));
-            task["status"]["podName"] = json!(pod);
-            task["status"]["steps"] = json!(steps);
-            task["status"]["conditions"] = condition("Unknown", reason, "");
-        });
-    }
-
-    /// The pod has a condition (`Unschedulable`).
-    pub fn unschedulable(&self, message: &str) {
-        self.change_pod(|pod| {
-            pod["status"]["conditions"] =
-                json!([{"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": message}]);
-        });
-    }
-
-    /// A container of the pod waits for a reason.
-    pub fn waiting(&self, step: &str, reason: &str, message: &str) {
-        let state =
-            json!([{"name": format!("step-{step}"), "state": {"waiting": {"reason": reason, "message": message}}}]);
-        self.change_pod(|pod| {
-            pod["spec"]["nodeName"] = json!("node");
-            pod["status"]["conditions"] = json!([{"type": "PodScheduled", "status": "True"}]);
-            pod["status"]["containerStatuses"] = state;
-        });
-    }
-
-    /// All steps run.
-    pub fn run_steps(&self) {
-        let containers: Vec<Value> = self
-            .steps
-            .iter()
-            .map(|step| json!({"name": format!("step-{step}"), "state": {"running": {"startedAt": now()}}}))
-            .collect();
-        let steps: Vec<Value> = self
-            .steps
-            .iter()
-            .map(|step| json!({"name": step, "container": format!("step-{step}"), "running": {"startedAt": now()}}))
-            .collect();
-        for step in &self.steps {
-            let key = (self.pod(), format!("step-{step}"));
-            self.run.shared.change(|state| state.logs.entry(key).or_default().ended = false);
-        }
-        self.change_pod(|pod| {
-            pod["spec"]["nodeName"] = json!("node");
-            pod["status"] = json!({"phase": "Running", "containerStatuses": containers});
-        });
-        self.change(|_, task| {
-            task["status"]["steps"] = json!(steps);
-            task["status"]["conditions"] =
-                condition("Unknown", "Running", "Not all Steps in the Task have finished executing");
-        });
-    }
-
-    /// A step writes; the last line may be unfinished.
-    pub fn log(&self, step: &str, bytes: &[u8]) {
-        let stamp = jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%S.%9fZ").to_string();
-        let key = (self.pod(), format!("step-{step}"));
-        self.run.shared.change(|state| {
-            let log = state.logs.entry(key).or_default();
-            append(log, &stamp, bytes);
-        });
-    }
-
-    /// A step ends.
-    pub fn end_step(&self, step: &str, code: i64, message: Option<&str>) {
-        let mut end =
-            json!({"exitCode": code, "reason": if code == 0 { "Completed" } else { "Error" }, "finishedAt": now()});
-        if let Some(message) = message {
-            end["message"] = json!(message);
-        }
-        let key = (self.pod(), format!("step-{step}"));
-        self.run.shared.change(|state| state.logs.entry(key).or_default().ended = true);
-        let container = format!("step-{step}");
-        self.change_pod(|pod| {
-            for status in pod["status"]["containerStatuses"]
-                .as_array_mut()
-                .into_iter()
-                .flatten()
-                .filter(|status| status["name"] == json!(container))
-            {
-                status["state"] = json!({"terminated": end});
-            }
-        });
-        self.change(|_, task| {
-            for status in task["status"]["steps"]
-                .as_array_mut()
-                .into_iter()
-                .flatten()
-                .filter(|status| status["name"] == json!(step))
-            {
-                status.as_object_mut().expect("a step").remove("running");
-                status["terminated"] = end.clone();
-            }
-        });
-    }
-
-    /// All steps end well, and so does the task.
-    pub fn succeed(&self) {
-        self.steps.iter().for_each(|step| self.end_step(step, 0, None));
-        self.end("True", "Succeeded", "All Steps have completed executing", &[]);
-    }
-
-    /// The task ends.
-    pub fn end(&self, status: &str, reason: &str, message: &str, results: &[(&str, &str)]) {
-        let results: Vec<Value> =
-            results.iter().map(|(name, value)| json!({"name": name, "type": "string", "value": value})).collect();
-        self.change(|_, task| {
-            task["status"]["conditions"] = condition(status, reason, message);
-            task["status"]["completionTime"] = json!(now());
-            task["status"]["results"] = json!(results);
-        });
-    }
-
-    /// The first step fails with a message, and so does the task.
-    pub fn fail(&self, code: i64, message: Option<&str>) {
-        let step = self.steps.first().cloned().unwrap_or_default();
-        self.end_step(&step, code, message);
-        self.end("False", "StepFailed", &format!("\"step-{step}\" exited with code {code}: Error"), &[]);
-    }
-
-    /// The attempt failed, and another one begins with a pod of its own.
-    pub fn retry(&mut self) {
-        let step = self.steps.first().cloned().unwrap_or_default();
-        self.end_step(&step, 1, None);
-        self.change(|_, task| {
-            let mut attempt = task["status"].clone();
-            attempt["conditions"] =
-                condition("False", "StepFailed", &format!("\"step-{step}\" exited with code 1: Error"));
-            let mut earlier = attempt
-                .as_object_mut()
-                .and_then(|attempt| attempt.remove("retriesStatus"))
-                .unwrap_or_else(|| json!([]));
-            earlier.as_array_mut().expect("a list").push(attempt);
-            task["status"] =
-                json!({"retriesStatus": earlier, "podName": "", "conditions": condition("Unknown", "ToBeRetried", "")});
-        });
-        self.attempt += 1;
-        self.new_pod("Running");
-        self.run_steps();
-    }
-
-    /// The task is cancelled: its pod is removed.
-    pub fn cancel(&self) {
-        self.run.shared.change(|state| state.remove(&pods(), &self.pod()));
-        self.end("False", "TaskRunCancelled", &format!("TaskRun \"{}\" was cancelled", self.name), &[]);
-    }
-
-    /// The pod is removed.
-    pub fn remove_pod(&self) {
-        self.run.shared.change(|state| state.remove(&pods(), &self.pod()));
-    }
+fn pipeline(run: &Value) -> Value {
+    let reference = &run["spec"]["pipelineRef"]["name"];
+    if reference.is_null() { run["metadata"]["name"].clone() } else { reference.clone() }
 }
 
-fn append(log: &mut Log, stamp: &str, mut bytes: &[u8]) {
-    while !bytes.is_empty() {
-        let end = bytes.iter().position(|byte| *byte == b'\n').map_or(bytes.len(), |at| at + 1);
-        let (line, rest) = bytes.split_at(end);
-        match log.lines.last_mut() {
-            Some((_, last)) if !last.ends_with(b"\n") => last.extend_from_slice(line),
-            _ => log.lines.push((stamp.to_owned(), line.to_vec())),
-        }
-        bytes = rest;
-    }
+fn names(list: &Value, field: &str) -> Vec<String> {
+    let list = list.as_array().into_iter().flatten();
+    list.filter_map(|entry| entry[field].as_str().map(str::to_owned)).collect()
+}
+
+/// Whether a task ended well, and the reason that is given.
+fn verdict(task: &Value) -> (bool, String) {
+    let condition = &task["status"]["conditions"][0];
+    (condition["status"] == "True", condition["reason"].as_str().unwrap_or_default().to_owned())
 }

@@ -2,9 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
+use axum::http::request::Parts;
 use serde_json::{Value, json};
 
-use super::Trick;
+use super::misbehaviour::{Injection, Misbehaviour};
+use super::resources;
 
 /// Names a collection: group (empty for the core), plural, namespace.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -30,15 +32,19 @@ impl Collection {
 
     /// The kind of its objects.
     pub fn kind(&self) -> &'static str {
-        match self.plural.as_str() {
-            "pipelineruns" => "PipelineRun",
-            "taskruns" => "TaskRun",
-            "pipelines" => "Pipeline",
-            "pods" => "Pod",
-            "builds" => "Build",
-            "buildconfigs" => "BuildConfig",
-            _ => "Event",
+        resources::kind(&self.group, &self.plural).expect("a collection that there is")
+    }
+
+    /// What a `Status` says of an object of this collection, or of none.
+    pub fn details(&self, name: Option<&str>) -> Value {
+        let mut details = json!({"kind": self.plural});
+        if let Some(name) = name {
+            details["name"] = json!(name);
         }
+        if !self.group.is_empty() {
+            details["group"] = json!(self.group);
+        }
+        details
     }
 }
 
@@ -53,6 +59,8 @@ pub struct Change {
     pub collection: Collection,
     /// The object afterwards, for a removal before.
     pub object: Value,
+    /// The object before.
+    pub before: Option<Value>,
 }
 
 /// A request as it came.
@@ -69,6 +77,19 @@ pub struct Recorded {
 }
 
 impl Recorded {
+    /// A request with its body.
+    pub fn new(parts: &Parts, body: &[u8]) -> Recorded {
+        let headers = parts.headers.iter();
+        let headers =
+            headers.map(|(name, value)| (name.to_string(), String::from_utf8_lossy(value.as_bytes()).into_owned()));
+        Recorded {
+            method: parts.method.to_string(),
+            path: parts.uri.path_and_query().map_or("/", |path| path.as_str()).to_owned(),
+            headers: headers.collect(),
+            body: body.to_vec(),
+        }
+    }
+
     /// The value of a header.
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
@@ -95,6 +116,8 @@ pub struct State {
     pub changes: Vec<Change>,
     /// Up to this version changes are forgotten.
     pub forgotten: u64,
+    /// Namespaces that there are, and that users may use.
+    pub namespaces: BTreeSet<String>,
     /// Tokens that let in, and their users.
     pub tokens: BTreeMap<String, String>,
     /// Users who may do nothing, and verbs that nobody may: `create pipelineruns`.
@@ -103,116 +126,91 @@ pub struct State {
     pub logs: BTreeMap<(String, String), Log>,
     /// Requests as they came.
     pub requests: Vec<Recorded>,
-    /// What to do with requests whose method and path hold a text.
-    pub tricks: VecDeque<(String, Trick)>,
-    /// Counts wishes to end watches.
-    pub cut_watches: u64,
-    /// Counts wishes to end open logs cleanly.
-    pub cut_logs: u64,
+    /// What to do with requests instead of answering them as it should be.
+    pub tricks: VecDeque<Injection>,
+    /// How open streams are disturbed.
+    pub misbehaviour: Misbehaviour,
+    /// Runs in the order of their creation.
+    pub created_runs: Vec<String>,
 }
 
 impl State {
     /// Puts an object in, or in the place of another. Returns it with its version.
     pub fn put(&mut self, collection: &Collection, mut object: Value) -> Value {
-        self.version += 1;
         let name = object["metadata"]["name"].as_str().unwrap_or_default().to_owned();
-        let key = (collection.clone(), name);
-        let before = self.objects.get(&key);
+        let before = self.get(collection, &name).cloned();
+        self.version += 1;
+        let metadata = &mut object["metadata"];
+        metadata["namespace"] = json!(collection.namespace);
+        metadata["resourceVersion"] = json!(self.version.to_string());
+        metadata["creationTimestamp"] = json!(now());
+        metadata["uid"] = json!(format!("00000000-0000-4000-8000-{:012}", self.version));
+        metadata["generation"] = json!(1);
+        if let Some(before) = &before {
+            for key in ["creationTimestamp", "uid", "generation"] {
+                metadata[key] = before["metadata"][key].clone();
+            }
+            if object["spec"] != before["spec"] {
+                let generation = before["metadata"]["generation"].as_u64().unwrap_or(0);
+                object["metadata"]["generation"] = json!(generation + 1);
+            }
+        } else {
+            self.is_new(collection, &name);
+        }
         let kind = if before.is_some() { "MODIFIED" } else { "ADDED" };
-        let created = before
-            .map_or_else(now, |before| before["metadata"]["creationTimestamp"].as_str().unwrap_or_default().to_owned());
-        let uid = before.map_or_else(
-            || format!("00000000-0000-4000-8000-{:012}", self.version),
-            |before| before["metadata"]["uid"].as_str().unwrap_or_default().to_owned(),
-        );
-        object["metadata"]["namespace"] = json!(collection.namespace);
-        object["metadata"]["resourceVersion"] = json!(self.version.to_string());
-        object["metadata"]["creationTimestamp"] = json!(created);
-        object["metadata"]["uid"] = json!(uid);
-        self.changes.push(Change {
-            version: self.version,
-            kind,
-            collection: collection.clone(),
-            object: object.clone(),
-        });
-        self.objects.insert(key, object.clone());
+        self.record(kind, collection, &object, before);
+        self.objects.insert((collection.clone(), name), object.clone());
         object
+    }
+
+    /// A pod has no logs of an earlier one of its name.
+    fn is_new(&mut self, collection: &Collection, name: &str) {
+        match collection.plural.as_str() {
+            "pods" => self.logs.retain(|(pod, _), _| pod != name),
+            "pipelineruns" => self.created_runs.push(name.to_owned()),
+            _ => {}
+        }
+    }
+
+    fn record(&mut self, kind: &'static str, collection: &Collection, object: &Value, before: Option<Value>) {
+        let (collection, object) = (collection.clone(), object.clone());
+        self.changes.push(Change { version: self.version, kind, collection, object, before });
     }
 
     /// Removes an object and what it owns.
     pub fn remove(&mut self, collection: &Collection, name: &str) -> Option<Value> {
-        let object = self.objects.remove(&(collection.clone(), name.to_owned()))?;
-        self.version += 1;
-        let mut last = object.clone();
-        last["metadata"]["resourceVersion"] = json!(self.version.to_string());
-        self.changes.push(Change {
-            version: self.version,
-            kind: "DELETED",
-            collection: collection.clone(),
-            object: last,
-        });
-        let owned: Vec<(Collection, String)> = self
-            .objects
-            .iter()
-            .filter(|(_, other)| other["metadata"]["ownerReferences"][0]["uid"] == object["metadata"]["uid"])
-            .map(|(key, _)| key.clone())
-            .collect();
+        let object = self.remove_only(collection, name)?;
+        let is_owned = |other: &Value| other["metadata"]["ownerReferences"][0]["uid"] == object["metadata"]["uid"];
+        let owned: Vec<(Collection, String)> =
+            self.objects.iter().filter(|(_, other)| is_owned(other)).map(|(key, _)| key.clone()).collect();
         for (collection, name) in owned {
             self.remove(&collection, &name);
         }
         Some(object)
     }
 
+    /// Removes an object, and leaves what it owns.
+    pub fn remove_only(&mut self, collection: &Collection, name: &str) -> Option<Value> {
+        let object = self.objects.remove(&(collection.clone(), name.to_owned()))?;
+        self.version += 1;
+        let mut last = object.clone();
+        last["metadata"]["resourceVersion"] = json!(self.version.to_string());
+        self.record("DELETED", collection, &last, Some(object.clone()));
+        Some(object)
+    }
+
+    /// The objects of a collection, by name.
+    pub fn of<'a>(&'a self, collection: &'a Collection) -> impl Iterator<Item = &'a Value> {
+        self.objects.iter().filter(move |((known, _), _)| known == collection).map(|(_, object)| object)
+    }
+
     /// An object.
     pub fn get(&self, collection: &Collection, name: &str) -> Option<&Value> {
         self.objects.get(&(collection.clone(), name.to_owned()))
-    }
-
-    /// Takes the trick for a request, if there is one.
-    pub fn trick(&mut self, request: &str) -> Option<Trick> {
-        let at = self.tricks.iter().position(|(text, _)| request.contains(text.as_str()))?;
-        self.tricks.remove(at).map(|(_, trick)| trick)
     }
 }
 
 /// The time in whole seconds.
 pub fn now() -> String {
     jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
-}
-
-/// Whether an object is meant by `fieldSelector` and `labelSelector`.
-pub fn is_selected(object: &Value, fields: Option<&str>, labels: Option<&str>) -> bool {
-    let pairs = |text: &str| -> Vec<(String, String)> {
-        let parts = text.split(',').filter(|part| !part.is_empty());
-        parts
-            .filter_map(|part| {
-                part.split_once('=').map(|(key, value)| (key.to_owned(), value.trim_start_matches('=').to_owned()))
-            })
-            .collect()
-    };
-    let field =
-        |(key, value): (String, String)| object.pointer(&format!("/{}", key.replace('.', "/"))) == Some(&json!(value));
-    let label = |(key, value): (String, String)| object["metadata"]["labels"].get(&key) == Some(&json!(value));
-    fields.is_none_or(|text| pairs(text).into_iter().all(field))
-        && labels.is_none_or(|text| pairs(text).into_iter().all(label))
-}
-
-/// An object in the version of the API that is asked for: they differ in the names of a few fields.
-pub fn in_version(object: &Value, group: &str, version: &str) -> Value {
-    let mut object = object.clone();
-    if group == "tekton.dev" {
-        object["apiVersion"] = json!(format!("tekton.dev/{version}"));
-        let (from, to) = match object["kind"].as_str() {
-            Some("PipelineRun") => ("results", "pipelineResults"),
-            _ => ("results", "taskResults"),
-        };
-        let is_old = version == "v1beta1";
-        if let Some(status) = object.get_mut("status").and_then(Value::as_object_mut) {
-            let (from, to) = if is_old { (from, to) } else { (to, from) };
-            if let Some(results) = status.remove(from) {
-                status.insert(to.to_owned(), results);
-            }
-        }
-    }
-    object
 }
