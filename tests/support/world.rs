@@ -3,6 +3,7 @@
 use std::io::Read as _;
 use std::os::unix::process::CommandExt as _;
 use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::koji_hub::{Hub, HubOptions};
@@ -59,7 +60,7 @@ impl World {
     pub fn start(&self, arguments: &[&str]) -> Running<'_> {
         let mut command = self.command(arguments);
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0);
-        Running { child: command.spawn().expect("the program starts"), sandbox: &self.sandbox }
+        Running::new(command.spawn().expect("the program starts"), &self.sandbox)
     }
 }
 
@@ -79,12 +80,26 @@ pub fn write_profile(sandbox: &Sandbox, hub: &Hub, more: &str) {
 pub struct Running<'a> {
     child: Child,
     sandbox: &'a Sandbox,
+    /// While it is there, somebody waits for the program.
+    _waited_for: Arc<()>,
 }
 
 impl<'a> Running<'a> {
     /// A child whose streams are pipes.
     pub fn new(child: Child, sandbox: &'a Sandbox) -> Running<'a> {
-        Running { child, sandbox }
+        let waited_for = Arc::new(());
+        let (id, wanted) = (child.id(), Arc::downgrade(&waited_for));
+        // A test that waits for words that never come fails, because the program ends.
+        std::thread::spawn(move || {
+            let deadline = Instant::now() + 2 * PATIENCE;
+            while wanted.strong_count() > 0 && Instant::now() < deadline {
+                std::thread::sleep(Duration::from_millis(100));
+            }
+            if wanted.strong_count() > 0 {
+                let _ = Command::new("kill").arg("-KILL").arg(id.to_string()).status();
+            }
+        });
+        Running { child, sandbox, _waited_for: waited_for }
     }
 
     /// Its process id.
