@@ -2,6 +2,8 @@
 
 mod builds;
 mod cluster;
+mod docker;
+mod endings;
 mod recorded;
 mod requests;
 mod watching;

@@ -1,6 +1,6 @@
 //! The sub-commands besides the builds: setting up, watching, cancelling, checking, showing the configuration.
 
-use clap::{ArgAction, Args, Subcommand, ValueEnum, ValueHint};
+use clap::{ArgAction, ArgGroup, Args, Subcommand, ValueEnum, ValueHint};
 use url::Url;
 
 use super::build::{BuildArgs, ClusterArgs, ContainerBuildArgs, FlatpakBuildArgs, FollowArgs, WATCHING};
@@ -125,7 +125,8 @@ pub struct WatchArgs {
 
 /// The options of `cancel`. The build must be named: nobody wants to cancel by accident.
 #[derive(Debug, Clone, PartialEq, Args)]
-#[group(id = "cancelled", required = true, multiple = false)]
+#[group(skip)]
+#[command(group = ArgGroup::new("cancelled").required(true).args(["build", "last"]))]
 pub struct CancelArgs {
     /// Koji task id, PipelineRun name, or address of its page
     #[arg(value_name = "ID|URL", value_parser = values::build_ref)]

@@ -100,7 +100,12 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let start = |name: &str| {
             let mut command = Command::new("sleep");
-            command.arg("60").env("TMPDIR", folder.path().join(name)).stdin(Stdio::null()).spawn().unwrap()
+            let child = command.arg("60").env("TMPDIR", folder.path().join(name)).stdin(Stdio::null()).spawn().unwrap();
+            // The kernel lets us go on a moment before the new program's environment can be read.
+            while fs::read(format!("/proc/{}/environ", child.id())).unwrap().is_empty() {
+                std::thread::yield_now();
+            }
+            child
         };
         let (mut ours, mut other) = (start("one/tmp"), start("one-more/tmp"));
         let ended = tokio::task::spawn_blocking(move || ours.wait().unwrap());

@@ -157,7 +157,7 @@ impl<Out: Write, Err: Write> Live<Out, Err> {
         self.tasks.insert(task.clone(), known);
         self.count_tasks();
         // A failed task's reason comes right after, in a line of its own; steps that wait for their turn are no news.
-        let is_told = state == TaskState::Failed || (state == TaskState::Free && self.is_here());
+        let is_told = state == TaskState::Failed || (state == TaskState::Free && !self.is_on_koji());
         if is_told { Ok(()) } else { self.print(&line) }
     }
 
@@ -174,6 +174,11 @@ impl<Out: Write, Err: Write> Live<Out, Err> {
             return known.label.clone();
         }
         format!("{task} {}", known.label)
+    }
+
+    /// Whether the build is a task on a hub; Koji's own words are for those alone.
+    fn is_on_koji(&self) -> bool {
+        self.builder.is_none_or(|builder| builder == BuilderKind::Koji)
     }
 
     /// Whether the build is on this machine.
@@ -200,10 +205,13 @@ impl<Out: Write, Err: Write> Live<Out, Err> {
         let depth = known.depth;
         let Some(known) = self.tasks.get(task) else { return Ok(()) };
         let line = format!("{:width$}{}: {news}", "", self.name_of(task, known), width = 2 * depth);
-        self.print(&line)?;
+        // That a TaskRun has a pod, which waits for its turn, is no news; why it has to wait is told when that is known.
+        let is_told = to != TaskState::Assigned || self.is_on_koji();
+        if is_told {
+            self.print(&line)?;
+        }
         self.count_tasks();
-        let is_koji = self.builder.is_none_or(|builder| builder == BuilderKind::Koji);
-        if to.is_final() && is_koji { self.print(&self.counters()) } else { Ok(()) }
+        if to.is_final() && self.is_on_koji() { self.print(&self.counters()) } else { Ok(()) }
     }
 
     /// A line about a task that is no change of its state.

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use crate::error::Error;
-use crate::event::{BuildOutcome, Outcome};
+use crate::event::{BuildOutcome, KojiBuild, Outcome};
 
 use super::sanitize;
 
@@ -33,10 +33,16 @@ pub fn result_block(outcome: &BuildOutcome, by_server: bool) -> String {
         list("repositories", &mut outcome.repositories.iter().map(String::as_str));
     }
     if by_server || !outcome.builds.is_empty() {
-        list("koji_builds", &mut outcome.builds.iter().map(|build| build.url.as_str()));
+        // Where there is no page there is at least a number.
+        let page = |build: &'_ KojiBuild| if build.url.is_empty() { build.id.clone() } else { build.url.clone() };
+        let pages: Vec<String> = outcome.builds.iter().map(page).collect();
+        list("koji_builds", &mut pages.iter().map(String::as_str));
     }
     if !outcome.user_warnings.is_empty() {
         list("user_warnings", &mut outcome.user_warnings.iter().map(String::as_str));
+    }
+    if !outcome.metadata.is_empty() {
+        list("metadata", &mut outcome.metadata.iter().map(String::as_str));
     }
     if outcome.builds.iter().any(|build| build.nvr.is_some()) {
         list("nvrs", &mut outcome.builds.iter().filter_map(|build| build.nvr.as_deref()));
@@ -59,7 +65,7 @@ pub fn talk(outcome: &BuildOutcome, program: Option<&str>) -> String {
         }
         Outcome::Failed | Outcome::Cancelled => failure(outcome, program, &mut talk),
         Outcome::Succeeded => {
-            for build in outcome.builds.iter().filter(|build| build.nvr.is_none()) {
+            for build in outcome.builds.iter().filter(|build| build.nvr.is_none() && !build.url.is_empty()) {
                 let id = sanitize::line(build.id.as_bytes());
                 let _ = writeln!(talk, "The hub does not know build {id}, which the result names.");
             }
@@ -123,7 +129,7 @@ pub fn duration(duration: Duration) -> String {
 mod tests {
     use super::*;
     use crate::error::ErrorKind;
-    use crate::event::{Failure, FailureLog, KojiBuild, LogId};
+    use crate::event::{Failure, FailureLog, LogId};
 
     fn outcome(outcome: Outcome) -> BuildOutcome {
         BuildOutcome {

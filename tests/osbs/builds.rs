@@ -13,7 +13,7 @@ fn a_build_is_created_watched_and_cleaned_up() {
     let run = world.build(&[]);
     assert_eq!(run.status, Some(0), "{run}");
     for line in [
-        "  clone: closed\n",
+        "closed\n  binary-container-init: ",
         " | binary-container-build-x86-64 build line 2\n",
         " | binary-container-build-aarch64 build line 2\n",
         " PipelineRun completed successfully\n",

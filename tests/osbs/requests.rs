@@ -46,10 +46,10 @@ fn what_osbs_would_refuse_is_refused_before_anything_is_created() {
             &[],
             Some("Build limit cannot be more than 21600 and is set to 99999"),
         ),
-        ("x", "", &["--isolated"], Some("needs a release")),
+        ("x", "", &["--isolated"], Some("--isolated requires --build-release")),
         ("x", "", &["--isolated", "--build-release", "2"], Some("--build-release")),
         ("x", "", &["--isolated", "--build-release", "2.1"], None),
-        ("x", "", &["--scratch", "--isolated"], Some("cannot be both scratch and isolated")),
+        ("x", "", &["--scratch", "--isolated", "--build-release", "2.1"], Some("cannot be both isolated and scratch")),
         ("x", "", &["--signing-intent", "x", "--compose-id", "1"], Some("exclude each other")),
     ];
     for (file, text, arguments, refusal) in cases {
@@ -116,10 +116,7 @@ fn a_template_with_a_name_of_its_own_is_refused() {
     std::fs::write(&template, text.replace("'$osbs_pipeline_run_name'", "fixed")).unwrap();
     let run = world.build(&[]);
     assert_eq!(run.status, Some(1), "{run}");
-    assert!(
-        run.stderr.contains("' is different than in input data 'fixed'"),
-        "{run}"
-    );
+    assert!(run.stderr.contains("' is different than in input data 'fixed'"), "{run}");
     assert!(posted(&world).is_empty());
 }
 

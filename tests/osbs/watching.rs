@@ -55,7 +55,7 @@ fn steps_of_one_task_are_told_apart() {
     run.succeed(&json!({}));
     let run = build.finish();
     assert!(run.stdout.contains("binary-container-hermeto/init | first\n"), "{run}");
-    assert!(run.stdout.contains("binary-container-hermeto/run  | second\n"), "{run}");
+    assert!(run.stdout.contains("binary-container-hermeto/run | second\n"), "{run}");
 }
 
 // C37
