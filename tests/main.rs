@@ -20,6 +20,7 @@ mod generated;
 mod hub;
 mod kerberos;
 mod koji_build;
+mod kube_server;
 mod local;
 mod osbs;
 mod parity;

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs what building and testing need: compilers' headers (OpenSSL, Kerberos), git, a KDC and a web server for the
-# Kerberos tests, container tools and a registry for local builds, and the Python programs that ours is compared with (into
+# Kerberos tests, container tools and a registry for local builds, kubectl, and the Python programs that ours is compared with (into
 # target/peers). Starts no service: the tests run their own. Asks for root through sudo where needed.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -28,10 +28,13 @@ if command -v apt-get > /dev/null; then
       root update-rc.d docker-registry disable > /dev/null || root systemctl --quiet disable docker-registry
     fi
   fi
+  # Other packages have it, too, and Debian's does not go with those.
+  command -v kubectl > /dev/null || root apt-get install -qy --no-install-recommends kubernetes-client > /dev/null
 elif command -v dnf > /dev/null; then
   root dnf -qy install git gcc pkgconf-pkg-config openssl-devel krb5-devel clang-devel cmake krb5-server krb5-workstation \
     httpd mod_auth_gssapi python3 man-db groff-base \
     buildah skopeo busybox fuse-overlayfs shadow-utils rpm rpm-build rpm-sign gnupg2 util-linux
+  command -v kubectl > /dev/null || root dnf -qy install kubernetes-client
   root dnf -qy install docker-distribution || echo "setup: no registry here; tests that need one are skipped" >&2
 else
   echo "setup: neither apt-get nor dnf here; see README.md for what is needed" >&2
@@ -44,9 +47,9 @@ if ! command -v cargo > /dev/null; then
 fi
 
 peers=${PEERS_VENV:-target/peers}
-if ! "$peers/bin/python" -c 'import koji, pyrpkg, dockerfile_parse, yaml, cyclonedx.validation.json' 2> /dev/null; then
+if ! "$peers/bin/python" -c 'import koji, pyrpkg, dockerfile_parse, yaml, cyclonedx.validation.json, kubernetes' 2> /dev/null; then
   mkdir -p "$(dirname "$peers")"
   python3 -m venv "$peers"
   "$peers/bin/pip" -q install koji==1.36.1 rpkg==1.70 dockerfile-parse==2.0.1 requests-gssapi pyyaml \
-    'cyclonedx-python-lib[json-validation]==11.12.0'
+    'cyclonedx-python-lib[json-validation]==11.12.0' kubernetes==37.0.2
 fi

@@ -26,13 +26,14 @@ pub struct Admitted {
 /// Reads the body of a create or an update.
 pub fn read(asked: &Asked<'_>) -> Result<Admitted, Response<Body>> {
     let media_type = asked.headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
-    if media_type.is_none_or(|value| !value.starts_with("application/json")) {
+    // Without a type, it is JSON.
+    if media_type.is_some_and(|value| !value.starts_with("application/json")) {
         return Err(unsupported(ACCEPTED));
     }
     let kind = asked.target.collection.kind();
     let object: Value = serde_json::from_slice(asked.body).map_err(|error| {
         let text = String::from_utf8_lossy(asked.body);
-        let begin: String = text.chars().take(29).collect();
+        let begin: String = text.chars().take(30).collect();
         let why = if error.is_eof() { "unexpected end of JSON input".to_owned() } else { error.to_string() };
         bad_request(&format!(
             "the object provided is unrecognized (must be of type {kind}): couldn't get version/kind; json parse error: {why} ({begin} ...)"

@@ -152,6 +152,12 @@ fn route(shared: &Arc<Shared>, parts: &Parts, body: &Bytes) -> Answer {
     if let ["apis", "authentication.k8s.io", "v1", "selfsubjectreviews"] = segments.as_slice() {
         return Ok(json_answer(201, &access::review(&user)));
     }
+    if let ["api", "v1", "namespaces", name] = segments.as_slice()
+        && shared.read(|state| state.namespaces.contains(*name))
+    {
+        let metadata = json!({"name": name});
+        return Ok(json_answer(200, &json!({"kind": "Namespace", "apiVersion": "v1", "metadata": metadata})));
+    }
     let mut query = Query::of(parts.uri.query().unwrap_or_default());
     let Some(target) = Target::of(shared, &segments, &mut query) else { return Ok(plain_404()) };
     if let Some(refusal) = access::forbidden(shared, &user, &parts.method, &target) {

@@ -6,6 +6,11 @@ use super::State;
 use super::run::{Run, child_name, condition, pods, task_runs};
 use super::state::now;
 
+/// What the containers of steps are made of.
+const IMAGE: &str = "registry.example.com/osbs/reactor:prod";
+/// What a TaskRun is told when its run is cancelled.
+const CANCELLED: &str = "TaskRun cancelled as the PipelineRun it belongs to has been cancelled.";
+
 /// A TaskRun of a run, with its pod.
 #[derive(Clone)]
 pub struct Task {
@@ -77,21 +82,18 @@ impl Task {
         });
     }
 
-    /// A list with an entry for each step's container.
-    fn containers(&self, entry: impl Fn(&str) -> Value) -> Vec<Value> {
-        let containers = self.steps.iter().map(|step| {
-            let mut value = entry(step);
-            value["name"] = json!(format!("step-{step}"));
-            value
-        });
-        containers.collect()
+    /// A state of each step's container.
+    fn containers(&self, state: &Value) -> Value {
+        let containers = self.steps.iter().map(|step| container(&format!("step-{step}"), state));
+        json!(containers.collect::<Vec<Value>>())
     }
 
     /// The controller creates the pod; no node has it yet.
     pub(super) fn new_pod(&self) {
         let pod = self.pod();
         let steps: Vec<Value> = self.steps.iter().map(|step| json!({"name": step})).collect();
-        let containers = self.containers(|_| json!({"image": "registry.example.com/osbs/reactor:prod"}));
+        let containers = self.steps.iter().map(|step| json!({"name": format!("step-{step}"), "image": IMAGE}));
+        let containers: Vec<Value> = containers.collect();
         self.change(|state, task| {
             let mut labels = task["metadata"]["labels"].clone();
             labels["tekton.dev/taskRun"] = json!(self.name);
@@ -123,13 +125,11 @@ impl Task {
 
     /// A node has the pod; its containers do not run yet.
     pub fn schedule(&self) {
-        let waiting = json!({"waiting": {"reason": "PodInitializing"}});
-        let containers = self
-            .containers(|_| json!({"state": waiting, "ready": false, "restartCount": 0, "image": "", "imageID": ""}));
+        let containers = self.containers(&json!({"waiting": {"reason": "PodInitializing"}}));
         self.change_pod(|pod| {
             pod["spec"]["nodeName"] = json!("node1");
             pod["status"]["conditions"] = json!([{"type": "PodScheduled", "status": "True"}]);
-            pod["status"]["containerStatuses"] = json!(containers);
+            pod["status"]["containerStatuses"] = containers;
         });
         self.change_steps(None, |step| step["waiting"] = json!({"reason": "PodInitializing"}));
     }
@@ -153,7 +153,7 @@ impl Task {
         self.change_pod(|pod| {
             pod["spec"]["nodeName"] = json!("node1");
             pod["status"]["conditions"] = json!([{"type": "PodScheduled", "status": "True"}]);
-            pod["status"]["containerStatuses"] = json!([{"name": format!("step-{step}"), "state": state}]);
+            pod["status"]["containerStatuses"] = json!([container(&format!("step-{step}"), &state)]);
         });
         self.change_steps(Some(step), |status| status["waiting"] = state["waiting"].clone());
     }
@@ -161,8 +161,8 @@ impl Task {
     /// All steps run.
     pub fn run_steps(&self) {
         let running = json!({"running": {"startedAt": now()}});
-        let containers = self
-            .containers(|_| json!({"state": running, "ready": true, "restartCount": 0, "image": "", "imageID": ""}));
+        let containers = self.containers(&running);
+        let prepared = container("prepare", &json!({"terminated": {"exitCode": 0, "reason": "Completed"}}));
         for step in &self.steps {
             let key = (self.pod(), format!("step-{step}"));
             self.run.shared.change(|state| state.logs.entry(key).or_default().ended = false);
@@ -170,9 +170,8 @@ impl Task {
         self.change_pod(|pod| {
             pod["spec"]["nodeName"] = json!("node1");
             pod["status"]["phase"] = json!("Running");
-            pod["status"]["initContainerStatuses"] =
-                json!([{"name": "prepare", "state": {"terminated": {"exitCode": 0}}}]);
-            pod["status"]["containerStatuses"] = json!(containers);
+            pod["status"]["initContainerStatuses"] = json!([prepared]);
+            pod["status"]["containerStatuses"] = containers;
         });
         self.change_steps(None, |step| step["running"] = running["running"].clone());
         let told = "Not all Steps in the Task have finished executing";
@@ -309,8 +308,11 @@ impl Task {
     }
 }
 
-/// What a TaskRun is told when its run is cancelled.
-const CANCELLED: &str = "TaskRun cancelled as the PipelineRun it belongs to has been cancelled.";
+/// The state of a container, with what else a pod says of one.
+fn container(name: &str, state: &Value) -> Value {
+    let runs = !state["running"].is_null();
+    json!({"name": name, "state": state, "ready": runs, "started": runs, "restartCount": 0, "image": IMAGE, "imageID": ""})
+}
 
 fn owner(kind: &str, name: &str, uid: &Value) -> Value {
     let version = "tekton.dev/v1";
