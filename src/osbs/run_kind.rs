@@ -24,6 +24,14 @@ impl RunKind {
         }
     }
 
+    /// The kind of the object.
+    pub fn label(self) -> &'static str {
+        match self {
+            RunKind::Tekton(_) => "PipelineRun",
+            RunKind::Build => "Build",
+        }
+    }
+
     /// The collection that runs are in.
     pub fn collection(self, namespace: &str) -> String {
         match self {

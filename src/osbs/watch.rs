@@ -120,7 +120,7 @@ impl<'a> Watcher<'a> {
         Watcher {
             cluster,
             options,
-            model: Model::new(&options.name),
+            model: Model::new(&options.name, options.kind.label()),
             followers: JoinSet::new(),
             followed: Vec::new(),
             specials: mpsc::unbounded_channel(),

@@ -13,7 +13,6 @@ fn a_build_is_created_watched_and_cleaned_up() {
     let run = world.build(&[]);
     assert_eq!(run.status, Some(0), "{run}");
     for line in [
-        "closed\n  binary-container-init: ",
         " | binary-container-build-x86-64 build line 2\n",
         " | binary-container-build-aarch64 build line 2\n",
         " PipelineRun completed successfully\n",
@@ -21,6 +20,8 @@ fn a_build_is_created_watched_and_cleaned_up() {
     ] {
         assert!(run.stdout.contains(line), "{line}: {run}");
     }
+    let ended = run.stdout.lines().filter(|line| line.trim_start().starts_with("clone: ") && line.ends_with("closed"));
+    assert_eq!(ended.count(), 1, "{run}");
     let line = run.stdout.lines().find(|line| line.ends_with("aarch64 build line 1")).unwrap();
     assert!(line.starts_with("aarch64 "), "the architecture is the label: {line}");
     let created = world.server.requests("POST ");

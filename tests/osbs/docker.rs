@@ -44,17 +44,17 @@ fn change(world: &OsbsWorld, name: &str, status: Json) {
 /// The pod runs and has written this.
 fn run_pod(world: &OsbsWorld, name: &str, log: &str) {
     let pod = format!("{name}-build");
+    world.server.put(
+        &Collection::new("", "pods"),
+        json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": pod, "labels": {"openshift.io/build.name": name}},
+               "spec": {"nodeName": "n", "containers": [{"name": "docker-build"}]},
+               "status": {"phase": "Running", "containerStatuses": [{"name": "docker-build", "state": {"running": {}}}]}}),
+    );
     world.server.change(|state| {
         let lines = log.lines().map(|line| ("2026-11-23T10:00:00.5Z".to_owned(), format!("{line}\n").into_bytes()));
         let key = (pod.clone(), "docker-build".to_owned());
         state.logs.entry(key).or_default().lines.extend(lines);
     });
-    world.server.put(
-        &Collection::new("", "pods"),
-        json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": pod, "labels": {"openshift.io/build.name": name}},
-               "spec": {"nodeName": "n"},
-               "status": {"phase": "Running", "containerStatuses": [{"name": "docker-build", "state": {"running": {}}}]}}),
-    );
 }
 
 #[test]

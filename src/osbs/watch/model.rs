@@ -74,6 +74,8 @@ struct Known {
 #[derive(Debug)]
 pub struct Model {
     name: String,
+    /// What a run is called (`PipelineRun`).
+    label: &'static str,
     run: Option<PipelineRun>,
     told: Option<TaskState>,
     counted: (usize, usize),
@@ -86,10 +88,11 @@ pub struct Model {
 }
 
 impl Model {
-    /// Nothing seen yet.
-    pub fn new(name: &str) -> Model {
+    /// Nothing seen yet. `label` is what the run is called.
+    pub fn new(name: &str, label: &'static str) -> Model {
         Model {
             name: name.to_owned(),
+            label,
             run: None,
             told: None,
             counted: (0, 0),
@@ -132,7 +135,7 @@ impl Model {
             None => actions.push(Action::Tell(BuildEvent::TaskOpened {
                 task: self.id(),
                 parent: None,
-                label: "PipelineRun".to_owned(),
+                label: self.label.to_owned(),
                 arch: None,
                 state,
                 host: None,

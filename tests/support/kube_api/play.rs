@@ -121,7 +121,7 @@ impl Scene<'_> {
     fn builds(&self, builds: &[&str]) -> bool {
         std::thread::scope(|scope| {
             let playing: Vec<_> = builds.iter().map(|name| scope.spawn(|| self.task(name, &self.play.steps))).collect();
-            playing.into_iter().map(|thread| thread.join().unwrap_or(false)).all(|well| well)
+            playing.into_iter().all(|thread| thread.join().unwrap_or(false))
         })
     }
 
@@ -138,7 +138,7 @@ impl Scene<'_> {
         let task = self.run.begin(name, steps);
         let wrote_all = std::thread::scope(|scope| {
             let writing: Vec<_> = steps.iter().map(|step| scope.spawn(|| self.step(&task, step))).collect();
-            writing.into_iter().map(|thread| thread.join().unwrap_or(false)).all(|well| well)
+            writing.into_iter().all(|thread| thread.join().unwrap_or(false))
         });
         if !wrote_all {
             return false;
