@@ -24,12 +24,13 @@
 //! | [`cli`] | clap definitions, no logic; completion, man pages |
 //! | [`plugin`] | which tool's name the program was called by, and handing over to the real one |
 //! | [`commands`] | one file a sub-command: reads, plans, executes, in that order |
-//! | [`config`] | Python's ConfigParser dialect, the rpkg configuration, Koji profiles; every value with its origin |
+//! | [`config`] | Python's ConfigParser dialect, the rpkg configuration, Koji profiles, osbs.conf; every value with its origin |
 //! | [`checkout`] | the dist-git checkout: git, remote, Dockerfile, container.yaml |
 //! | [`request`] | the build request, its plan, its checks, names and releases |
 //! | [`gating`] | asking Greenwave about `gating.yaml` |
 //! | [`builder`] | what builders share: the user's wish to stop |
 //! | [`koji`] | the hub: XML-RPC, sessions, typed calls, submitting once, watching, logs, uploads and imports |
+//! | [`osbs`] | OSBS on OpenShift: the API server, logins, PipelineRuns, watches, logs of containers, results |
 //! | [`local`] | the OSBS workflow on this machine: one file a step, strung together by [`local::workflow`] |
 //! | [`event`], [`log_lines`] | what builders tell, and bytes to lines |
 //! | [`report`] | bars, plain lines or JSON Lines out of events; everything else that is printed |
@@ -38,8 +39,8 @@
 //! | [`http`] | the only place that makes an HTTP client |
 //! | [`error`], [`exit_code`] | kinds, sources, hints; the whole table of exit codes |
 //!
-//! Arrows: `commands -> {cli, config, checkout, request, koji, local, report, submissions}`, `request -> {checkout, koji}` (a
-//! check asks the hub's questions), `koji -> {http, credentials, request}`, `local -> {checkout, config, http, koji, request}`
+//! Arrows: `commands -> {cli, config, checkout, request, koji, osbs, local, report, submissions}`, `request -> {checkout, koji}` (a
+//! check asks the hub's questions), `koji -> {http, credentials, request}`, `osbs -> {config, credentials, http, request}`, `local -> {checkout, config, http, koji, request}`
 //! (releases and imports are the hub's affair); `error`, `event` and `exit_code` are leaves that
 //! everyone may use; `report` depends on `event` and `log_lines` alone; nothing but `main` calls `commands`. A test holds
 //! every `use crate::` against the list of arrows.
@@ -54,6 +55,8 @@
 //! * Dockerfiles are read here: see [`checkout::dockerfile`]; what counts is what Python's dockerfile-parse sees.
 //! * buildah and skopeo do the image work, as child processes in process groups of their own, guarded by this program
 //!   ([`local::engine`]); images are in a storage of ours, so that nothing of the user's is touched ([`local::store`]).
+//! * Tekton's objects are JSON of which a few fields are read ([`osbs::tekton`]): sites have versions of their own. A log is at its end
+//!   only when a connection that was begun after its container had ended has ended ([`osbs::logs`]).
 //! * A build on this machine is not watched but done: Ctrl-C cancels it, and what it began is removed.
 //! * The author's Dockerfile is never written to: what is built is the same text with byte ranges changed ([`local::edits`]).
 //! * What is not known is never made up: a fraction is shown only when both of its numbers were read, and a build whose

@@ -4,6 +4,7 @@ mod builds;
 mod cluster;
 mod docker;
 mod endings;
+mod figures;
 mod recorded;
 mod requests;
 mod watching;

@@ -9,6 +9,7 @@ use clap_mangen::Man;
 use clap_mangen::roff::{Roff, bold, roman};
 
 use crate::config::local::LOCAL_BUILD_KEYS;
+use crate::config::osbs::INSTANCE_KEYS;
 use crate::exit_code::ExitCode;
 use crate::plugin::{Identity, Style};
 
@@ -18,6 +19,7 @@ const PROGRAM: &str = env!("CARGO_PKG_NAME");
 /// Environment variables that count, with what each does.
 const ENVIRONMENT: &[(&str, &str)] = &[
     (super::PASSWORD_VARIABLE, "The Koji password, as --password, but out of the sight of other users."),
+    ("OSBS_CONFIG, KUBECONFIG", "osbs.conf, and the kubeconfig."),
     ("KRB5CCNAME, KRB5_CONFIG", "The Kerberos credential cache and configuration, as for kinit(1)."),
     ("HTTPS_PROXY, NO_PROXY", "The proxy for connections to servers, and where not to use one."),
     ("NO_COLOR, TERM, CI", "Colours and moving bars are left out where these ask for it."),
@@ -26,8 +28,19 @@ const ENVIRONMENT: &[(&str, &str)] = &[
     ("COMPLETE", "Set by shell completion: print candidates, or the script that a shell needs."),
 ];
 
+/// What is to be said of builds on a cluster besides the keys of osbs.conf.
+const OSBS_BUILDS: &[&str] = &[
+    "--build-with osbs creates a PipelineRun of Tekton on the cluster that a section of osbs.conf names, or that the kubeconfig's \
+     current context is; where a cluster has no Tekton, a build of OpenShift's own. --log takes the name of a task, or TASK/STEP.",
+    "Keys of an instance, which is a section of osbs.conf (default_binary, or --instance). Besides these, param.NAME and \
+     workspace.NAME give values to parameters and workspaces of the pipeline where there is no template; a workspace is \
+     secret:NAME, configMap:NAME, pvc:NAME, volumeClaimTemplate:SIZE or emptyDir.",
+];
+
 /// Files that are read or written, with what each is for.
 const FILES: &[(&str, &str)] = &[
+    ("~/.config/osbs.conf, /etc/osbs.conf", "The OSBS clusters; the first one counts."),
+    ("~/.osbs/INSTANCE.token", "A token for an instance of osbs.conf."),
     ("/etc/rpkg/fedpkg.conf", "The tool's configuration; the tool is what the program's name begins with."),
     ("~/.config/rpkg/fedpkg.conf", "The user's own values, which win."),
     ("/etc/koji.conf, /etc/koji.conf.d, ~/.koji/config, ~/.koji/config.d", "Koji profiles, as for koji(1)."),
@@ -141,6 +154,12 @@ fn closing_sections(top: bool, name: &str, names: &[String]) -> Roff {
     }
     if top {
         grammar(&mut roff);
+        roff.control("SH", ["BUILDS ON AN OSBS CLUSTER"]);
+        for text in OSBS_BUILDS {
+            roff.control("PP", []);
+            roff.text([roman(*text)]);
+        }
+        INSTANCE_KEYS.iter().for_each(|(key, meaning)| entry(&mut roff, key, meaning));
         roff.control("SH", ["BUILDS ON THIS MACHINE"]);
         for text in LOCAL_BUILDS {
             roff.control("PP", []);
