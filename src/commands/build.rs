@@ -87,7 +87,7 @@ async fn build(
     let request = planned(context, arguments, &config, &checkout, artifact, options)?;
     match builder {
         BuilderKind::Koji => on_koji(context, arguments, &config, &checkout, &request).await,
-        BuilderKind::Osbs => osbs_build::run(context, arguments, &checkout, &request).await,
+        BuilderKind::Osbs => osbs_build::run(context, arguments, &config, &checkout, &request).await,
         BuilderKind::Local => local_build::run(context, arguments, &config, &checkout, artifact, request.options).await,
     }
 }

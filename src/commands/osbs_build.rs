@@ -1,15 +1,19 @@
 //! Building on an OSBS cluster: check, create the run once, watch, clean up.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde_json::Value;
 
 use crate::checkout::Checkout;
 use crate::cli::{BuildArgs, Cleanup, ClusterArgs};
 use crate::config::osbs::OsbsInstance;
+use crate::config::rpkg::RpkgConfig;
 use crate::error::{Error, ErrorKind, Result};
-use crate::event::{BuildEvent, BuildOutcome, BuilderKind, EventSender, Outcome, TaskId, Warning};
+use crate::event::{self, BuildEvent, BuildOutcome, BuilderKind, EventSender, Outcome, TaskId, Warning};
 use crate::exit_code::ExitCode;
+use crate::koji::api;
+use crate::koji::outcome as koji_outcome;
 use crate::osbs::cluster::{Cluster, Patience};
 use crate::osbs::docker_build;
 use crate::osbs::naming::Postfix;
@@ -26,7 +30,10 @@ use crate::request::check::{self, FileReport};
 use crate::submissions::Submission;
 
 use super::build::stop_on_errors;
-use super::{Context, exit_code, osbs_cluster};
+use super::{Context, exit_code, koji_hub, osbs_cluster};
+
+/// How long the hub is asked about a build that is done.
+const HUB_PATIENCE: Duration = Duration::from_secs(10);
 
 /// Builds on the cluster that the options and osbs.conf name.
 ///
@@ -35,6 +42,7 @@ use super::{Context, exit_code, osbs_cluster};
 pub async fn run(
     context: &Context,
     arguments: &BuildArgs,
+    config: &RpkgConfig,
     checkout: &Checkout,
     request: &BuildRequest,
 ) -> Result<ExitCode> {
@@ -78,7 +86,10 @@ pub async fn run(
             }
             let options = watch_options(&name, kind, Some(created), &view, None);
             let mut interrupt = context.interrupt.clone();
-            let watched = watch(&cluster, &options, &mut interrupt).await;
+            let mut watched = watch(&cluster, &options, &mut interrupt).await;
+            if let Ok(outcome) = &mut watched {
+                name_builds(context, config, outcome).await;
+            }
             let outcome = finish(context, &cluster, &name, watched).await?;
             clean_up(arguments.osbs.cleanup, &instance, &cluster, kind, &outcome).await;
             Ok(exit_code(&outcome))
@@ -122,6 +133,32 @@ fn random_number() -> u32 {
     // Without randomness the time alone tells two runs apart.
     let _ = openssl::rand::rand_bytes(&mut bytes);
     10_000 + u32::from_ne_bytes(bytes) % 90_000
+}
+
+/// Asks the hub of the tool's profile what the builds are that came out of it. The build is done: where there is no profile, or its
+/// hub does not answer, their numbers have to do.
+async fn name_builds(context: &Context, config: &RpkgConfig, outcome: &mut BuildOutcome) {
+    if outcome.builds.is_empty() {
+        return;
+    }
+    let named = config.koji_profile_name().ok().map(|name| name.value);
+    let Some(profile) = named.and_then(|name| koji_hub::profile(&name, &context.environment).ok()) else { return };
+    // Nobody listens: a hub that does not answer is no trouble of this build.
+    let (events, _) = event::channel();
+    let mut session = koji_hub::connect(&profile, events);
+    session.be_patient_for(HUB_PATIENCE);
+    let links = koji_hub::links(&profile);
+    for build in &mut outcome.builds {
+        let asked = tokio::time::timeout(HUB_PATIENCE, session.call(&api::get_build(&build.id))).await;
+        match asked {
+            Ok(Ok(answer)) => {
+                build.nvr = koji_outcome::nvr(&answer);
+                build.url = links.build(&build.id);
+            }
+            Ok(Err(error)) => tracing::debug!(%error, "the hub does not tell of a build"),
+            Err(_) => tracing::debug!("the hub does not answer"),
+        }
+    }
 }
 
 /// The run: of the template, else of the cluster's pipeline.

@@ -24,6 +24,12 @@ const SILENT: Duration = Duration::from_secs(310);
 /// How long to wait when watches end without having brought anything.
 const IDLE: Duration = Duration::from_millis(250);
 
+/// How often in a row an answer may make no sense before that is the end.
+const MALFORMED_AT_MOST: u32 = 3;
+
+/// How much of an answer that makes no sense is shown.
+const SHOWN: usize = 100;
+
 /// What happened to an object.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Change {
@@ -114,7 +120,7 @@ impl<T> Observer<T> {
                 End::Forgotten => version = None,
                 End::Ended if is_idle => tokio::time::sleep(IDLE).await,
                 End::Ended => {}
-                End::Broken(error) if error.is_transient() => {
+                End::Broken(error) if may_pass(&error, failures) => {
                     failures += 1;
                     // A first cut is nothing to tell of: watches are cut all the time.
                     if failures > 1 {
@@ -155,9 +161,6 @@ impl<T> Observer<T> {
             Err(error) if error.code() == Some(410) => return End::Forgotten,
             Err(error) => return End::Broken(error),
         };
-        if std::mem::take(failures) > 1 {
-            self.cluster.events().send(BuildEvent::Reconnected).await;
-        }
         let mut body = pin!(body);
         let mut held = Vec::new();
         loop {
@@ -166,7 +169,13 @@ impl<T> Observer<T> {
                 next = timeout(SILENT, body.next()) => match next {
                     Ok(Some(Ok(bytes))) => bytes,
                     Ok(Some(Err(error))) => return End::Broken(error),
-                    Ok(None) | Err(_) => return End::Ended,
+                    Ok(None) if held.first().is_some_and(|first| *first != b'{') => {
+                        return self.malformed(&String::from_utf8_lossy(&held[..held.len().min(SHOWN)]));
+                    }
+                    Ok(None) | Err(_) => {
+                        self.recovered(failures).await;
+                        return End::Ended;
+                    }
                 },
             };
             held.extend_from_slice(&bytes);
@@ -177,8 +186,21 @@ impl<T> Observer<T> {
                 if let Some(end) = self.event(line, version, known).await {
                     return end;
                 }
+                self.recovered(failures).await;
             }
             held.drain(..start);
+        }
+    }
+
+    fn malformed(&self, why: &str) -> End {
+        let what = format!("watch {}", self.selection.plural);
+        End::Broken(ClusterError::Malformed { what, why: why.to_owned() })
+    }
+
+    /// The server answers as it should: what went wrong before is over.
+    async fn recovered(&self, failures: &mut u32) {
+        if std::mem::take(failures) > 1 {
+            self.cluster.events().send(BuildEvent::Reconnected).await;
         }
     }
 
@@ -187,8 +209,7 @@ impl<T> Observer<T> {
         let mut event: Value = match serde_json::from_slice(line) {
             Ok(event) => event,
             Err(error) => {
-                tracing::debug!(%error, "an event is not understood");
-                return Some(End::Ended);
+                return Some(self.malformed(&error.to_string()));
             }
         };
         let object = event.get_mut("object").map(Value::take).unwrap_or_default();
@@ -214,6 +235,12 @@ impl<T> Observer<T> {
         };
         self.changes.send((self.tell)(change)).await.is_err().then_some(End::Unheard)
     }
+}
+
+/// Whether it makes sense to go on after a failure: a server may be away for long, but not out of its mind.
+fn may_pass(error: &ClusterError, failures: u32) -> bool {
+    let is_malformed = matches!(error, ClusterError::Malformed { .. });
+    error.is_transient() || (is_malformed && failures < MALFORMED_AT_MOST)
 }
 
 fn name_of(object: &Value) -> Option<String> {

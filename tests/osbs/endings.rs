@@ -4,10 +4,12 @@ use std::time::Duration;
 
 use serde_json::{Value as Json, json};
 
+use crate::support::koji_hub::{Hub, HubOptions};
 use crate::support::kube_api::play::Play;
 use crate::support::kube_api::{Run, Trick};
 use crate::support::osbs_world::OsbsWorld;
 use crate::support::sandbox::Finished;
+use crate::support::world::write_profile;
 
 /// Starts a build whose only task writes what is given, and ends it well.
 fn with_log(log: &[u8]) -> Finished {
@@ -199,6 +201,47 @@ fn results_are_told_as_far_as_there_are_any() {
         assert!(run.succeeded(), "{run}");
         assert!(run.stdout.ends_with(expected), "{expected} {run}");
     }
+}
+
+#[test]
+fn builds_in_koji_are_named_where_the_hub_knows_them() {
+    let world = OsbsWorld::new();
+    let _clone = world.clone();
+    let hub = Hub::start(HubOptions::default());
+    write_profile(&world.sandbox, &hub, "");
+    let id = hub.add_build("foo-container-1-1", 1);
+    for (known, expected) in [(true, "nvrs:\n  foo-container-1-1\n"), (false, "koji_builds:\n  1\n")] {
+        if !known {
+            hub.stop_listening();
+        }
+        let build = world.start_build(&[]);
+        let run = world.server.await_run();
+        run.start(&["clone"], &[]);
+        run.begin("clone", &["step"]).succeed();
+        run.finish("True", "Completed", "", &[("koji-build-id", json!(id.to_string()))]);
+        let run = build.finish();
+        assert!(run.succeeded(), "{run}");
+        assert!(run.stdout.ends_with(expected), "{expected} {run}");
+    }
+}
+
+#[test]
+fn answers_that_make_no_sense_are_told_and_never_waited_for() {
+    let world = OsbsWorld::new();
+    let _clone = world.clone();
+    let build = world.start_build(&[]);
+    let run = world.server.await_run();
+    run.start(&["clone"], &[]);
+    for _ in 0..8 {
+        world.server.trick("pipelineruns?fieldSelector", Trick::Page);
+    }
+    world.server.cut_watches();
+    let finished = build.finish();
+    assert_eq!(finished.status, Some(1), "{finished}");
+    assert!(
+        finished.stderr.contains("watch pipelineruns: the answer is not understood: <html>Please sign in.</html>"),
+        "{finished}"
+    );
 }
 
 #[test]
