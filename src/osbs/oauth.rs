@@ -18,7 +18,7 @@ use serde::Deserialize;
 use url::{Url, form_urlencoded};
 
 use super::kerberos::{Kerberos, KerberosError};
-use super::token::{self, Token, TokenSource};
+use super::token;
 use crate::credentials::Secret;
 use crate::http::{self, Failure};
 
@@ -41,8 +41,6 @@ const ANSWER_WITHIN: Duration = Duration::from_secs(60);
 const MOST_BYTES: usize = 64 * 1024;
 /// The most characters of a server's words that are shown.
 const MOST_WORDS: usize = 300;
-/// So long before its end a token is better renewed, or a tenth of its life, if that is less.
-const RENEW_BEFORE_END: Duration = Duration::from_secs(300);
 
 /// A login that is to be made.
 #[derive(Debug, Clone)]
@@ -91,18 +89,6 @@ pub struct OAuthToken {
     pub expires_in: Option<Duration>,
     /// Who gave it.
     pub endpoint: Url,
-}
-
-impl OAuthToken {
-    /// When to ask for another one, counted from the answer.
-    pub fn renew_after(&self) -> Option<Duration> {
-        self.expires_in.map(|life| life.saturating_sub(RENEW_BEFORE_END.min(life / 10)))
-    }
-
-    /// As one of the tokens there may be.
-    pub fn into_token(self) -> Token {
-        Token { secret: self.secret, source: TokenSource::OAuth { endpoint: self.endpoint } }
-    }
 }
 
 /// The part of an OAuth server's description that counts.

@@ -4,6 +4,7 @@
 
 use std::path::{Path, PathBuf};
 
+use base64::Engine as _;
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use url::Url;
 
@@ -125,6 +126,9 @@ pub async fn access(sources: Sources<'_>) -> Result<Access, AccessError> {
         },
     };
     config.cluster_url = uri(&url)?;
+    if config.proxy_url.is_none() {
+        config.proxy_url = proxy(&config.cluster_url);
+    }
     certificates(instance, &mut config)?;
     if is_pods(&chosen.identity) && instance.verify_ssl && instance.ca_file.is_none() {
         config.root_cert = Some(pem("the pod's certificate", &in_pod.join("ca.crt"))?);
@@ -261,6 +265,21 @@ async fn of_context(kubeconfig: &Kubeconfig, context: &str) -> Result<kube::Conf
     let options = KubeConfigOptions { context: Some(context.to_owned()), ..KubeConfigOptions::default() };
     let config = kube::Config::from_custom_kubeconfig(kubeconfig.clone(), &options).await;
     config.map_err(|error| AccessError::Kubeconfig(Box::new(error)))
+}
+
+/// The proxy that the environment names for a server (`HTTPS_PROXY`, `NO_PROXY` and their like), as for every other connection.
+fn proxy(server: &http::Uri) -> Option<http::Uri> {
+    let found = hyper_util::client::proxy::matcher::Matcher::from_env().intercept(server)?;
+    let mut proxy = Url::parse(&found.uri().to_string()).ok()?;
+    if let Some(authorization) =
+        found.basic_auth().and_then(|value| value.to_str().ok()?.strip_prefix("Basic ").map(str::to_owned))
+    {
+        let pair = base64::engine::general_purpose::STANDARD.decode(authorization).ok()?;
+        let (user, password) = std::str::from_utf8(&pair).ok()?.split_once(':')?;
+        proxy.set_username(user).ok()?;
+        proxy.set_password(Some(password)).ok()?;
+    }
+    proxy.as_str().parse().ok()
 }
 
 /// The server that a pod is told of by its environment.

@@ -137,11 +137,6 @@ pub enum TokenSource {
         /// Who names it.
         role: FileRole,
     },
-    /// The OAuth server.
-    OAuth {
-        /// Its authorization endpoint.
-        endpoint: Url,
-    },
 }
 
 /// Who names a token file.
@@ -162,11 +157,10 @@ pub enum FileRole {
 impl TokenSource {
     /// Whether there may be a newer token after the server has refused this one.
     pub fn can_be_read_again(&self) -> bool {
-        matches!(self, TokenSource::File { .. } | TokenSource::OAuth { .. })
+        matches!(self, TokenSource::File { .. })
     }
 
-    /// The token that is there now. `None` where there is nothing to read: an option stays what it is, and the OAuth server
-    /// has to be asked.
+    /// The token that is there now. `None` where there is nothing to read: an option stays what it is.
     ///
     /// # Errors
     /// When the file cannot be used (any more).
@@ -186,7 +180,6 @@ impl fmt::Display for TokenSource {
             TokenSource::Keyring => f.write_str("the token in the keyring"),
             TokenSource::Kubeconfig { context } => write!(f, "the token of the kubeconfig's context {context}"),
             TokenSource::File { path, role } => write!(f, "the token file {} ({role})", path.display()),
-            TokenSource::OAuth { endpoint } => write!(f, "the token from {endpoint}"),
         }
     }
 }

@@ -310,3 +310,31 @@ fn osbs_is_where_builds_go_when_it_is_configured() {
     assert_eq!(run.status, Some(2), "{run}");
     assert!(run.stderr.contains("--instance is an option of builds on OSBS"), "{run}");
 }
+
+#[test]
+fn the_proxy_of_the_environment_is_asked() {
+    let mut world = OsbsWorld::new();
+    let proxy = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = format!("http://me:secretpw@{}", proxy.local_addr().unwrap());
+    world.sandbox.set_variable("HTTP_PROXY", &address);
+    world.sandbox.set_variable("http_proxy", &address);
+    let _clone = world.clone();
+    // It takes the connection and hangs up.
+    let asked = std::thread::spawn(move || {
+        let (mut stream, _) = proxy.accept().unwrap();
+        let mut head = [0; 1024];
+        let count = std::io::Read::read(&mut stream, &mut head).unwrap();
+        String::from_utf8_lossy(&head[..count]).into_owned()
+    });
+    let template = world.sandbox.root().join("etc/template.yaml");
+    world.configure(&format!("token = {TOKEN}\npipeline_run_path = {}\n", template.display()));
+    let build = world.start_build(&["-v"]);
+    let head = asked.join().unwrap();
+    assert!(head.to_ascii_lowercase().contains("proxy-authorization: basic bwu6c2vjcmv0chc="), "{head}");
+    build.signal("INT");
+    let run = build.finish();
+    assert!(!run.stdout.contains("secretpw") && !run.stderr.contains("secretpw"), "{run}");
+    assert!(world.server.requests("").is_empty());
+    world.sandbox.set_variable("NO_PROXY", "127.0.0.1");
+    assert!(world.build(&["--nowait"]).succeeded());
+}

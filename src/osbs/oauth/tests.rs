@@ -138,7 +138,6 @@ async fn a_password_brings_the_token_of_the_fragment_and_the_redirect_is_not_fol
     let token = asked(&server.challenge(PASSWORD)).await.unwrap();
     assert_eq!(token.secret.expose(), TOKEN);
     assert_eq!(token.expires_in, Some(Duration::from_secs(86_400)));
-    assert_eq!(token.renew_after(), Some(Duration::from_secs(86_100)));
     assert_eq!(token.endpoint.path(), AUTHORIZE);
 
     assert_eq!(server.paths(), [DISCOVERY, AUTHORIZE]);
@@ -305,10 +304,9 @@ async fn a_certificate_adds_nothing_to_the_request() {
     let location = "/implicit#access_token=abc&token_type=Bearer";
     let server = Server::start(Discovery::Missing, Endpoint::Always(302, Some(location), "")).await;
     let token = asked(&Challenge { method: Method::Certificate, ..server.challenge("") }).await.unwrap();
-    assert_eq!((token.secret.expose(), token.expires_in, token.renew_after()), ("abc", None, None));
+    assert_eq!((token.secret.expose(), token.expires_in), ("abc", None));
     assert!(!server.seen()[1].1.contains_key(header::AUTHORIZATION));
     assert_eq!(server.seen()[1].1["x-csrf-token"], "1");
-    assert!(matches!(token.into_token().source, TokenSource::OAuth { .. }));
 }
 
 #[tokio::test]
@@ -322,20 +320,19 @@ async fn a_keytab_without_its_principal_asks_nobody() {
 }
 
 #[test]
-fn short_lives_are_renewed_at_nine_tenths_and_0_is_for_ever() {
+fn a_life_of_0_is_for_ever() {
     let endpoint = Url::parse("https://o.example.test/oauth/authorize").unwrap();
-    for (expires_in, life, renewal) in [
-        ("60", Some(60), Some(54)),
-        ("86400", Some(86_400), Some(86_100)),
-        ("0", None, None),
-        ("soon", None, None),
-        ("-1", None, None),
-        ("18446744073709551615", Some(u64::MAX), Some(u64::MAX - 300)),
+    for (expires_in, life) in [
+        ("60", Some(60)),
+        ("86400", Some(86_400)),
+        ("0", None),
+        ("soon", None),
+        ("-1", None),
+        ("18446744073709551615", Some(u64::MAX)),
     ] {
         let location = format!("/implicit#expires_in={expires_in}&access_token=abc");
         let token = from_location(endpoint.clone(), &location).unwrap();
-        let seconds = |duration: Option<Duration>| duration.map(|duration| duration.as_secs());
-        assert_eq!((seconds(token.expires_in), seconds(token.renew_after())), (life, renewal), "{expires_in}");
+        assert_eq!(token.expires_in.map(|duration| duration.as_secs()), life, "{expires_in}");
     }
 }
 
@@ -369,7 +366,7 @@ async fn neither_logs_nor_debug_output_show_a_secret() {
     let token = asked(&challenge).await.unwrap();
     let logged = String::from_utf8(LOG.lock().unwrap().clone()).unwrap();
     assert!(logged.contains("the OAuth server is not named"), "{logged}");
-    for shown in [logged, format!("{challenge:?}"), format!("{token:?}"), format!("{:?}", token.clone().into_token())] {
+    for shown in [logged, format!("{challenge:?}"), format!("{token:?}")] {
         for secret in [PASSWORD, TOKEN, &RIGHT["Basic ".len()..], "access_token"] {
             assert!(!shown.contains(secret), "{shown}");
         }

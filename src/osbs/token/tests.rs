@@ -318,8 +318,6 @@ fn files_are_read_again_and_options_are_not() {
     fs::remove_file(&path).unwrap();
     assert!(matches!(token.source.read_again(), Err(TokenError::Read { .. })));
 
-    let oauth = TokenSource::OAuth { endpoint: url("https://oauth.example.test/oauth/authorize") };
-    assert!(oauth.can_be_read_again() && oauth.read_again().unwrap().is_none());
     for source in [TokenSource::CommandLine, TokenSource::Configuration, TokenSource::Keyring] {
         assert!(!source.can_be_read_again() && source.read_again().unwrap().is_none(), "{source}");
     }
