@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs what building and testing need: compilers' headers (OpenSSL, Kerberos), git, a KDC and a web server for the
-# Kerberos tests, container tools and a registry for local builds, kubectl, and the Python programs that ours is compared with (into
-# target/peers). Starts no service: the tests run their own. Asks for root through sudo where needed.
+# Kerberos tests, container tools and a registry for local builds, kubectl, and the Python programs that ours is compared
+# with (into target/peers). Starts no service: the tests run their own. Asks for root through sudo where needed.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 

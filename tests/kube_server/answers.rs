@@ -2,33 +2,39 @@
 
 use serde_json::{Value as Json, json};
 
-use crate::support::kube_api::{KubeApi, Options, TOKEN, Trick};
+use crate::support::kube_api::{Collection, KubeApi, OAuth, Options, TOKEN, Trick};
 
 /// A request of a client that adds nothing of its own.
 fn ask(server: &KubeApi, method: &str, path: &str, token: Option<&str>, body: Option<(&str, &str)>) -> (u16, Json) {
-    let (status, text) = ask_text(server, method, path, token, body);
+    let mut headers = Vec::new();
+    headers.extend(token.map(|token| ("authorization", token)));
+    headers.extend(body.map(|(media_type, _)| ("content-type", media_type)));
+    let (status, _, text) = send(server, method, path, &headers, body.map(|(_, body)| body));
     (status, serde_json::from_str(&text).unwrap_or_else(|_| json!(text)))
 }
 
-fn ask_text(
+/// Status, headers (`NAME: VALUE`) and text of an answer.
+fn send(
     server: &KubeApi,
     method: &str,
     path: &str,
-    token: Option<&str>,
-    body: Option<(&str, &str)>,
-) -> (u16, String) {
+    headers: &[(&str, &str)],
+    body: Option<&str>,
+) -> (u16, Vec<String>, String) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
         let client = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).no_proxy().build().unwrap();
         let mut request = client.request(method.parse().unwrap(), format!("{}{path}", server.url()));
-        if let Some(token) = token {
-            request = request.header("authorization", token);
+        for (name, value) in headers {
+            request = request.header(*name, *value);
         }
-        if let Some((media_type, body)) = body {
-            request = request.header("content-type", media_type).body(body.to_owned());
+        if let Some(body) = body {
+            request = request.body(body.to_owned());
         }
         let answer = request.send().await.unwrap();
-        (answer.status().as_u16(), answer.text().await.unwrap())
+        let headers = answer.headers().iter().map(|(name, value)| format!("{name}: {}", value.to_str().unwrap()));
+        let headers = headers.collect();
+        (answer.status().as_u16(), headers, answer.text().await.unwrap())
     })
 }
 
@@ -250,6 +256,83 @@ fn tricks_meet_the_requests_they_are_for() {
     server.trick_after("GET /version", 1, Trick::Status(503, "later".into()));
     server.trick("GET /version?b", Trick::Page);
     assert_eq!([get("/version"), get("/api"), get("/version"), get("/version")], [200, 200, 503, 200]);
-    let (status, page) = ask_text(&server, "GET", "/version?b", None, None);
+    let (status, _, page) = send(&server, "GET", "/version?b", &[], None);
     assert!(status == 200 && page.starts_with("<html>"), "{page}");
+}
+
+#[test]
+fn pages_of_a_forgotten_version_are_refused_and_can_be_gone_on_with() {
+    let server = KubeApi::start();
+    for name in ["a", "b", "c"] {
+        let run = json!({"kind": "PipelineRun", "metadata": {"name": name}, "spec": {}});
+        server.put(&Collection::new("tekton.dev", "pipelineruns"), run);
+    }
+    let list = |query: &str| ask(&server, "GET", &format!("{RUNS}?limit=1{query}"), Some(&good()), None);
+    let token = |list: &Json| list["metadata"]["continue"].as_str().unwrap().to_owned();
+    let (_, first) = list("");
+    assert_eq!(
+        (&first["items"][0]["metadata"]["name"], &first["metadata"]["remainingItemCount"]),
+        (&json!("a"), &json!(2))
+    );
+    server.compact();
+    let (status, gone) = list(&format!("&continue={}", token(&first)));
+    assert_eq!((status, &gone["reason"]), (410, &json!("Expired")));
+    let (status, second) = list(&format!("&continue={}", token(&gone)));
+    assert_eq!((status, &second["items"][0]["metadata"]["name"]), (200, &json!("b")));
+    let (status, late) = list("&resourceVersion=999999999&resourceVersionMatch=NotOlderThan");
+    assert_eq!((status, &late["details"]["causes"][0]["reason"]), (504, &json!("ResourceVersionTooLarge")));
+}
+
+#[test]
+fn tokens_are_given_out_as_openshift_challenges_for_them() {
+    let oauth = OAuth {
+        user: "osbs".into(),
+        password: "osbs-password".into(),
+        token: "sha256~new".into(),
+        endpoint: None,
+        error: None,
+    };
+    let server = KubeApi::with(Options { oauth: Some(oauth), ..Options::default() });
+    let path = "/oauth/authorize?response_type=token&client_id=openshift-challenging-client";
+    let csrf = ("x-csrf-token", "1");
+    let (right, wrong) =
+        (("authorization", "Basic b3Niczpvc2JzLXBhc3N3b3Jk"), ("authorization", "Basic b3Niczp3cm9uZw=="));
+    let warning =
+        "warning: 199 Origin \"A non-empty X-CSRF-Token header is required to receive basic-auth challenges\"";
+    let location = format!(
+        "location: {}/oauth/token/implicit#access_token=sha256~new&expires_in=86400&scope=user%3Afull&token_type=Bearer",
+        server.url()
+    );
+    let new = || ask(&server, "GET", RUNS, Some("Bearer sha256~new"), None).0;
+    assert_eq!(new(), 401, "a token that was not given out");
+    for (headers, status, header) in [
+        (&[][..], 401, warning),
+        (&[csrf], 401, "www-authenticate: Basic realm=\"openshift\""),
+        (&[csrf, wrong], 401, "www-authenticate: Negotiate"),
+        (&[csrf, right], 302, &location),
+        (&[right], 302, &location),
+    ] {
+        let (given, answered, _) = send(&server, "GET", path, headers, None);
+        assert_eq!(given, status, "{headers:?}");
+        assert!(answered.iter().any(|line| line == header), "{headers:?}: {answered:?}");
+    }
+    assert_eq!(new(), 200, "the token that was given out");
+    let (status, refusal) = ask(&server, "GET", &path.replace("challenging", "other"), None, None);
+    assert_eq!((status, &refusal["error"]), (400, &json!("unauthorized_client")));
+}
+
+#[test]
+fn fields_that_are_not_known_are_left_out_with_a_warning() {
+    let server = KubeApi::start();
+    let token = good();
+    let headers = [("authorization", token.as_str()), ("content-type", JSON)];
+    let body = r#"{"bogusTopLevel": 1, "metadata": {"generateName": "gen-"}, "spec": {"pipelineRef": {"name": "p"}}}"#;
+    let (status, answered, created) = send(&server, "POST", RUNS, &headers, Some(body));
+    let created: Json = serde_json::from_str(&created).unwrap();
+    assert_eq!(status, 201);
+    assert!(answered.contains(&"warning: 299 - \"unknown field \\\"bogusTopLevel\\\"\"".to_owned()), "{answered:?}");
+    assert!(created["metadata"]["name"].as_str().unwrap().starts_with("gen-") && created["bogusTopLevel"].is_null());
+    let (status, _, _) = send(&server, "POST", &format!("{RUNS}?dryRun=All"), &headers, Some(&run("dry", "")));
+    assert_eq!(status, 201);
+    assert_eq!(ask(&server, "GET", &format!("{RUNS}/dry"), Some(&token), None).0, 404, "a rehearsal creates nothing");
 }

@@ -156,6 +156,26 @@ fn a_forgotten_version_is_an_event_in_an_answer_of_success() {
 }
 
 #[test]
+fn bookmarks_tell_of_versions_that_have_nothing_for_a_watch() {
+    let (server, ..) = with_task();
+    let seen = version(&server);
+    let query = format!("resourceVersion={seen}&fieldSelector=metadata.name%3Dother&timeoutSeconds=20");
+    let mut told = watch(&server, &format!("{query}&allowWatchBookmarks=true"));
+    let mut untold = watch(&server, &query);
+    assert_eq!([told.status(), untold.status()], [200, 200]);
+    server.put(&runs(), json!({"kind": "PipelineRun", "metadata": {"name": "third"}, "spec": {}}));
+    server.bookmark();
+    told.until(b"\n\r\n");
+    server.cut_watches();
+    let (body, _) = told.rest();
+    let bookmark: Json = serde_json::from_str(&body).unwrap();
+    let expected = json!({"type": "BOOKMARK", "object": {"apiVersion": "tekton.dev/v1beta1", "kind": "PipelineRun",
+        "metadata": {"resourceVersion": (seen + 1).to_string()}}});
+    assert_eq!(bookmark, expected);
+    assert_eq!(untold.rest().0, "");
+}
+
+#[test]
 fn a_cancelled_run_moves_as_tekton_moves_it() {
     let (server, run, task) = with_task();
     let mut follow = log(&server, &task, "follow=true");
@@ -167,9 +187,7 @@ fn a_cancelled_run_moves_as_tekton_moves_it() {
         object["spec"]["status"] = json!("CancelledRunFinally");
         state.put(&runs(), object);
     });
-    while !run.is_over() {
-        std::thread::sleep(Duration::from_millis(2));
-    }
+    run.await_end();
     let (body, _) = watch(&server, &format!("timeoutSeconds=0&resourceVersion={from}")).rest();
     let mut states: Vec<String> = Vec::new();
     for line in body.lines() {

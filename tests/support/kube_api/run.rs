@@ -273,12 +273,21 @@ impl Run {
 
     /// Waits until somebody wishes for an end of the run.
     pub fn await_cancel(&self) -> String {
+        self.await_some("nobody cancelled the run", Run::wish)
+    }
+
+    /// Waits until the run is over, or gone.
+    pub fn await_end(&self) {
+        self.await_some("the run did not end", |run| run.is_over().then_some(()));
+    }
+
+    fn await_some<T>(&self, otherwise: &str, look: impl Fn(&Run) -> Option<T>) -> T {
         let deadline = Instant::now() + Duration::from_secs(20);
         loop {
-            if let Some(wish) = self.wish() {
-                return wish;
+            if let Some(found) = look(self) {
+                return found;
             }
-            assert!(Instant::now() < deadline, "nobody cancelled the run");
+            assert!(Instant::now() < deadline, "{otherwise}");
             std::thread::sleep(Duration::from_millis(2));
         }
     }
