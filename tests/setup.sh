@@ -29,7 +29,10 @@ if command -v apt-get > /dev/null; then
     fi
   fi
   # Other packages have it, too, and Debian's does not go with those.
-  command -v kubectl > /dev/null || root apt-get install -qy --no-install-recommends kubernetes-client > /dev/null
+  if ! command -v kubectl > /dev/null; then
+    root apt-get update -q
+    root apt-get install -qy --no-install-recommends kubernetes-client > /dev/null
+  fi
 elif command -v dnf > /dev/null; then
   root dnf -qy install git gcc pkgconf-pkg-config openssl-devel krb5-devel clang-devel cmake krb5-server krb5-workstation \
     httpd mod_auth_gssapi python3 man-db groff-base \

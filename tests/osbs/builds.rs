@@ -33,3 +33,31 @@ fn a_build_is_created_watched_and_cleaned_up() {
     assert_eq!((&params["git_ref"], &params["user"]), (&json!(clone.head()), &json!("packager")));
     assert_eq!(world.server.requests("DELETE ").len(), 1, "a build that succeeded is cleaned up");
 }
+
+#[test]
+fn logs_are_chosen_by_task_step_or_architecture() {
+    let world = OsbsWorld::new();
+    let _clone = world.clone();
+    let play = Play { arches: vec!["x86-64", "aarch64"], steps: vec!["build", "push"], ..Play::default() };
+    world.server.play(play);
+    let run = world.build(&["--cleanup", "never"]);
+    assert!(run.succeeded(), "{run}");
+    let watch: [(&[&str], &[&str]); 5] = [
+        (&["--log", "binary-container-build-aarch64/push"], &["aarch64 push"]),
+        (&["--log", "binary-container-build-aarch64"], &["aarch64 build", "aarch64 push"]),
+        (&["--arch", "x86_64"], &["x86-64 build", "x86-64 push"]),
+        (&["--arch", "x86_64", "--log", "binary-container-build-aarch64"], &[]),
+        (&["--no-logs"], &[]),
+    ];
+    for (arguments, expected) in watch {
+        let run = world.run(&[&["watch", "--last"], arguments].concat());
+        assert!(run.succeeded(), "{run}");
+        for words in ["x86-64 build", "x86-64 push", "aarch64 build", "aarch64 push"] {
+            let is_shown = run.stdout.contains(&format!("{words} line 2\n"));
+            assert_eq!(is_shown, expected.contains(&words), "{arguments:?} {words}: {run}");
+        }
+    }
+    if let Some(asked) = world.server.requests("/log?").last() {
+        assert!(asked.path.contains("timestamps=true"), "{asked:?}");
+    }
+}

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use serde_json::json;
+use serde_json::{Value as Json, json};
 
-use crate::support::kube_api::Trick;
+use crate::support::kube_api::{Collection, Trick};
 use crate::support::osbs_world::OsbsWorld;
 use crate::support::sandbox::Finished;
 
@@ -296,4 +296,71 @@ fn a_server_that_answers_badly_for_a_while_is_waited_for() {
     assert!(rest.succeeded(), "{rest}");
     assert!(rest.stderr.contains("watching pipelineruns failed"), "{rest}");
     assert!(rest.stderr.contains("etcdserver: leader changed"), "{rest}");
+}
+
+/// Changes a TaskRun as it is.
+fn change_task(world: &OsbsWorld, name: &str, change: impl FnOnce(&mut Json)) {
+    let tasks = Collection::new("tekton.dev", "taskruns");
+    world.server.change(|state| {
+        let mut task = state.get(&tasks, name).cloned().unwrap();
+        change(&mut task);
+        state.put(&tasks, task);
+    });
+}
+
+#[test]
+fn a_task_that_a_quota_holds_back_is_told() {
+    let world = OsbsWorld::new();
+    let _clone = world.clone();
+    let mut build = world.start_build(&[]);
+    let run = world.server.await_run();
+    run.start(&["clone"], &[]);
+    let task = run.pending("clone", &["step"]);
+    change_task(&world, &task.name, |task| {
+        task["status"]["conditions"] = json!([{"type": "Succeeded", "status": "Unknown", "reason": "ExceededResourceQuota",
+            "message": "TaskRun Pod exceeded available resource quota: pods \"x\" is forbidden"}]);
+    });
+    build.read_until("clone waits: ExceededResourceQuota: TaskRun Pod exceeded available resource quota");
+    task.run_steps();
+    task.succeed();
+    run.succeed(&json!({}));
+    assert!(build.finish().succeeded());
+}
+
+#[test]
+fn sidecars_of_a_task_that_failed_are_read_and_others_are_not() {
+    for fails in [true, false] {
+        let world = OsbsWorld::new();
+        let _clone = world.clone();
+        let build = world.start_build(&[]);
+        let run = world.server.await_run();
+        run.start(&["clone"], &[]);
+        let task = run.begin("clone", &["step"]);
+        let pods = Collection::new("", "pods");
+        let end = json!({"terminated": {"exitCode": 0}});
+        world.server.change(|state| {
+            let mut pod = state.get(&pods, &task.pod()).cloned().unwrap();
+            pod["spec"]["containers"].as_array_mut().unwrap().push(json!({"name": "sidecar-registry"}));
+            let status = json!({"name": "sidecar-registry", "state": end});
+            pod["status"]["containerStatuses"].as_array_mut().unwrap().push(status);
+            state.put(&pods, pod);
+            let log = state.logs.entry((task.pod(), "sidecar-registry".to_owned())).or_default();
+            log.lines.push(("2026-11-23T10:00:00.5Z".to_owned(), b"disk full\n".to_vec()));
+            log.ended = true;
+        });
+        change_task(&world, &task.name, |task| {
+            task["status"]["sidecars"] =
+                json!([{"name": "registry", "container": "sidecar-registry", "terminated": {"exitCode": 0}}]);
+        });
+        task.log("step", b"words 1\n");
+        if fails {
+            task.fail(1, None);
+            run.finish("False", "Failed", "Tasks Completed: 1 (Failed: 1, Cancelled 0), Skipped: 0", &[]);
+        } else {
+            task.succeed();
+            run.succeed(&json!({}));
+        }
+        let finished = build.finish();
+        assert_eq!(finished.stdout.contains("clone/registry | disk full\n"), fails, "{finished}");
+    }
 }
