@@ -262,7 +262,7 @@ impl<Out: Write, Err: Write> Live<Out, Err> {
             }
             Warning::SessionRenewed { server } => format!("the session on {server} had ended and was renewed"),
             Warning::Adopted { task } => format!(
-                "the answer to the submission was lost; task {task} is what the hub made of it, nothing was submitted twice"
+                "the answer to the submission was lost; {task} is what the server made of it, nothing was submitted twice"
             ),
         };
         self.say(&format!("warning: {text}"))
