@@ -267,6 +267,11 @@ impl EventSender {
         let _ = self.0.send(Stamped { at: jiff::Timestamp::now(), event }).await;
     }
 
+    /// Completes when nobody listens any more.
+    pub async fn closed(&self) {
+        self.0.closed().await;
+    }
+
     /// Whether nobody listens any more.
     pub fn is_closed(&self) -> bool {
         self.0.is_closed()

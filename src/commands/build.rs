@@ -85,11 +85,10 @@ async fn build(
         context.note(&"Found a gating.yaml file in the repo and it is properly configured");
     }
     let request = planned(context, arguments, &config, &checkout, artifact, options)?;
-    match builder {
-        BuilderKind::Koji => on_koji(context, arguments, &config, &checkout, &request).await,
-        BuilderKind::Osbs => osbs_build::run(context, arguments, &config, &checkout, &request).await,
-        BuilderKind::Local => local_build::run(context, arguments, &config, &checkout, artifact, request.options).await,
+    if builder == BuilderKind::Osbs {
+        return osbs_build::run(context, arguments, &config, &checkout, &request).await;
     }
+    on_koji(context, arguments, &config, &checkout, &request).await
 }
 
 /// The flag, then the configuration's `build_with`, then OSBS where one is configured, else Koji.

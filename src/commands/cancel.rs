@@ -12,6 +12,7 @@ use crate::osbs::pipeline_run;
 use crate::report::LogView;
 
 use super::osbs_build::{self, ExistingRun};
+use super::osbs_cluster::NOT_THERE_HINT;
 use super::watch::Build;
 use super::{Context, koji_build, koji_hub};
 
@@ -71,8 +72,7 @@ async fn on_osbs(context: &Context, run: &ExistingRun, view: LogView) -> Result<
 
 fn not_cancelled(error: ClusterError, run: &str) -> Error {
     if error.code() == Some(404) {
-        return Error::new(ErrorKind::Server, NoSuchRun { run: run.to_owned() })
-            .hint("is it the right cluster and namespace? Runs that ended well may have been deleted");
+        return Error::new(ErrorKind::Server, NoSuchRun { run: run.to_owned() }).hint(NOT_THERE_HINT);
     }
     error.into()
 }

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use crate::config::koji::KojiProfile;
 use crate::error::{Error, ErrorKind, Result};
-use crate::event::{BuildEvent, BuildOutcome, BuilderKind, EventSender, Outcome, TaskId};
+use crate::event::{BuildEvent, BuildOutcome, BuilderKind, EventSender, TaskId};
 use crate::exit_code::ExitCode;
 use crate::koji::api;
 use crate::koji::logs::LogFilter;
@@ -21,7 +21,7 @@ use crate::request::findings::Finding;
 use crate::submissions::Submission;
 
 use super::environment::Environment;
-use super::{Context, koji_hub};
+use super::{Context, koji_hub, records};
 
 /// What a build on Koji needs besides the request.
 pub struct KojiBuild<'a> {
@@ -55,30 +55,13 @@ impl KojiBuild<'_> {
     }
 
     async fn remember(&self, events: &EventSender, request: &BuildRequest, task: i64, url: Option<String>) {
-        let component = match &request.namespace {
-            Some(namespace) => format!("{namespace}/{}", request.repo_name),
-            None => request.repo_name.clone(),
-        };
+        let server = self.profile.server.to_string();
         let submission = Submission {
-            builder: BuilderKind::Koji,
-            id: task.to_string(),
-            server: self.profile.server.to_string(),
             profile: self.profile.name.clone(),
-            namespace: None,
-            config: None,
             url,
-            component,
-            branch: request.git_branch.clone(),
-            commit: request.commit.clone(),
-            target: request.target.clone(),
-            submitted: jiff::Timestamp::now(),
-            outcome: None,
+            ..records::submission(request, BuilderKind::Koji, task.to_string(), server)
         };
-        // The build is submitted whatever becomes of our list: a full disk must not make it look otherwise.
-        let kept = self.environment.submissions().and_then(|submissions| submissions.add(submission));
-        if let Err(error) = kept {
-            super::degraded(events, "remembering the build for `watch --last`", &error).await;
-        }
+        records::remember(self.environment, events, submission, "watch --last").await;
     }
 
     fn not_submitted(&self, error: SubmitError, request: &BuildRequest) -> Error {
@@ -114,14 +97,7 @@ pub async fn finish(
     context: &Context,
 ) -> Result<BuildOutcome> {
     let outcome = watched.map_err(|error| watching_failed(error, task, context))?;
-    if outcome.outcome != Outcome::Detached {
-        let submissions = context.environment.submissions();
-        let noted = submissions.and_then(|list| list.ended(session.server(), &task.to_string(), outcome.outcome));
-        if let Err(error) = noted {
-            super::degraded(session.events(), "remembering how the build ended", &error).await;
-        }
-    }
-    session.events().send(BuildEvent::Finished(Box::new(outcome.clone()))).await;
+    records::ended(&context.environment, session.events(), session.server(), &outcome).await;
     Ok(outcome)
 }
 

@@ -24,7 +24,7 @@ use crate::request::{Artifact, BuildOptions, BuildRequest};
 use crate::submissions::Submission;
 
 use super::build::{planned, stop_on_errors};
-use super::{Context, exit_code, koji_hub};
+use super::{Context, exit_code, koji_hub, records};
 
 /// How long a hub is waited for that is only asked whether a release is free.
 const HUB_PATIENCE: Duration = Duration::from_secs(10);
@@ -229,29 +229,12 @@ async fn dry_run(context: &Context, config: &RpkgConfig, order: &LocalOrder<'_>)
 
 /// Puts the build into the list that `status` shows.
 async fn remember(context: &Context, events: &EventSender, request: &BuildRequest, ended: &workflow::Ended) {
-    let component = match &request.namespace {
-        Some(namespace) => format!("{namespace}/{}", request.repo_name),
-        None => request.repo_name.clone(),
-    };
+    let id = ended.outcome.id.to_string();
     let submission = Submission {
-        builder: BuilderKind::Local,
-        id: ended.outcome.id.to_string(),
-        server: THIS_MACHINE.to_owned(),
-        profile: String::new(),
-        namespace: None,
-        config: None,
-        url: None,
-        component,
-        branch: request.git_branch.clone(),
-        commit: request.commit.clone(),
-        target: request.target.clone(),
-        submitted: jiff::Timestamp::now(),
         outcome: Some(ended.outcome.outcome),
+        ..records::submission(request, BuilderKind::Local, id, THIS_MACHINE.to_owned())
     };
-    let kept = context.environment.submissions().and_then(|submissions| submissions.add(submission));
-    if let Err(error) = kept {
-        super::degraded(events, "remembering the build for `status`", &error).await;
-    }
+    records::remember(&context.environment, events, submission, "status").await;
 }
 
 fn short(commit: &str) -> &str {

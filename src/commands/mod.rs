@@ -12,6 +12,7 @@ mod koji_hub;
 mod local_build;
 mod osbs_build;
 mod osbs_cluster;
+mod records;
 pub mod setup;
 pub mod status;
 pub mod watch;

@@ -30,7 +30,7 @@ use crate::request::check::{self, FileReport};
 use crate::submissions::Submission;
 
 use super::build::stop_on_errors;
-use super::{Context, exit_code, koji_hub, osbs_cluster};
+use super::{Context, exit_code, koji_hub, osbs_cluster, records};
 
 /// How long the hub is asked about a build that is done.
 const HUB_PATIENCE: Duration = Duration::from_secs(10);
@@ -230,31 +230,14 @@ async fn remember(
     request: &BuildRequest,
     run: &str,
 ) {
-    let component = match &request.namespace {
-        Some(namespace) => format!("{namespace}/{}", request.repo_name),
-        None => request.repo_name.clone(),
-    };
     let config = arguments.osbs.cluster.osbs_config.as_ref().and(instance.file.as_ref());
     let submission = Submission {
-        builder: BuilderKind::Osbs,
-        id: run.to_owned(),
-        server: cluster.url().to_string(),
         profile: instance.name.clone(),
         namespace: Some(cluster.namespace().to_owned()),
         config: config.map(|path| std::path::absolute(path).unwrap_or_else(|_| path.clone())),
-        url: None,
-        component,
-        branch: request.git_branch.clone(),
-        commit: request.commit.clone(),
-        target: request.target.clone(),
-        submitted: jiff::Timestamp::now(),
-        outcome: None,
+        ..records::submission(request, BuilderKind::Osbs, run.to_owned(), cluster.url().to_string())
     };
-    // The run is there whatever becomes of our list.
-    let kept = context.environment.submissions().and_then(|submissions| submissions.add(submission));
-    if let Err(error) = kept {
-        super::degraded(cluster.events(), "remembering the build for `watch --last`", &error).await;
-    }
+    records::remember(&context.environment, cluster.events(), submission, "watch --last").await;
 }
 
 /// How a run is watched.
@@ -283,15 +266,7 @@ async fn finish(
         let hint = format!("the build may go on; come back with `{} watch {run}`", context.program);
         if matches!(error.kind(), ErrorKind::Network | ErrorKind::Authentication) { error.hint(hint) } else { error }
     })?;
-    if outcome.outcome != Outcome::Detached {
-        let server = cluster.url().to_string();
-        let submissions = context.environment.submissions();
-        let noted = submissions.and_then(|list| list.ended(&server, run, outcome.outcome));
-        if let Err(error) = noted {
-            super::degraded(cluster.events(), "remembering how the build ended", &error).await;
-        }
-    }
-    cluster.events().send(BuildEvent::Finished(Box::new(outcome.clone()))).await;
+    records::ended(&context.environment, cluster.events(), cluster.url().as_str(), &outcome).await;
     Ok(outcome)
 }
 

@@ -158,6 +158,9 @@ impl From<ClusterError> for Error {
     }
 }
 
+/// What to do about a run that is not there.
+pub const NOT_THERE_HINT: &str = "is it the right cluster and namespace? Runs that ended well may have been deleted";
+
 const LOGIN_HINT: &str =
     "log in with `oc login`, or set token_file, username and password, or use_kerberos in osbs.conf";
 
@@ -183,8 +186,7 @@ impl From<WatchError> for Error {
     fn from(error: WatchError) -> Self {
         match error {
             WatchError::Cluster(error) => error.into(),
-            error @ WatchError::NoSuchRun { .. } => Error::new(ErrorKind::Server, error)
-                .hint("is it the right cluster and namespace? Runs that ended well may have been deleted"),
+            error @ WatchError::NoSuchRun { .. } => Error::new(ErrorKind::Server, error).hint(NOT_THERE_HINT),
         }
     }
 }

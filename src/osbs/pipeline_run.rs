@@ -243,7 +243,7 @@ pub async fn cancel(cluster: &Cluster, kind: RunKind, name: &str) -> Result<Valu
 pub async fn state(cluster: &Cluster, kind: RunKind, name: &str) -> Result<Option<TaskState>, ClusterError> {
     let path = format!("{}/{name}", kind.collection(cluster.namespace()));
     match cluster.get(&format!("get {}", kind.plural()), &path, Patience::Some).await {
-        Ok(run) => Ok(kind.read(run).map(|run| run.state())),
+        Ok(run) => Ok(kind.read(run).map(|(run, _)| run.state())),
         Err(error) if error.code() == Some(404) => Ok(None),
         Err(error) => Err(error),
     }

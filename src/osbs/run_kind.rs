@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::collection::Selection;
 use super::docker_build;
-use super::tekton::{PipelineRun, RUN_LABEL, Version};
+use super::tekton::{PipelineRun, RUN_LABEL, TaskRun, Version, read};
 
 /// What builds are in a cluster.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,13 +61,14 @@ impl RunKind {
         }
     }
 
-    /// A run as it is read; `None` when it is not understood.
-    pub fn read(self, object: Value) -> Option<PipelineRun> {
+    /// A run as it is read, with its only task where that is no object of its own; `None` when it is not understood.
+    pub fn read(self, object: Value) -> Option<(PipelineRun, Option<TaskRun>)> {
         match self {
-            RunKind::Tekton(_) => serde_json::from_value(object)
-                .map_err(|error| tracing::debug!(%error, "a PipelineRun is not understood"))
-                .ok(),
-            RunKind::Build => Some(docker_build::as_run(&object).0),
+            RunKind::Tekton(_) => Some((read(object)?, None)),
+            RunKind::Build => {
+                let (run, task) = docker_build::as_run(&object);
+                Some((run, Some(task)))
+            }
         }
     }
 

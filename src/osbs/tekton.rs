@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use crate::event::TaskState;
@@ -302,6 +303,11 @@ pub struct ContainerStatus {
     pub name: String,
     /// How it stands.
     pub state: Container,
+}
+
+/// An object of which only what is read matters; one that is not understood is passed over.
+pub fn read<T: DeserializeOwned>(object: Value) -> Option<T> {
+    serde_json::from_value(object).map_err(|error| tracing::debug!(%error, "an object is not understood")).ok()
 }
 
 impl PipelineRun {

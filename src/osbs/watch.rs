@@ -8,7 +8,6 @@ pub mod model;
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde::de::DeserializeOwned;
 use serde_json::Value;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
@@ -16,12 +15,11 @@ use tokio::time::{Instant, timeout_at};
 
 use super::cluster::{Cluster, ClusterError, Patience};
 use super::collection::{Change, Observer, Selection};
-use super::docker_build;
 use super::logs::decoder::Special;
 use super::logs::{Followed, Follower};
 use super::results;
 use super::run_kind::RunKind;
-use super::tekton::{Pod, RUN_LABEL, TaskRun};
+use super::tekton::{Pod, RUN_LABEL, TaskRun, read};
 use crate::builder::Interrupt;
 use crate::event::{BuildEvent, BuildOutcome, Warning};
 use model::{Action, Follow, Model};
@@ -194,8 +192,8 @@ impl<'a> Watcher<'a> {
                 }
                 Some(Ok(followed)) = self.followers.join_next() => self.followed.push(followed),
                 Some(special) = self.specials.1.recv() => self.seen_specials.push(special),
-                // Dropped receivers are noticed at the next event; a terminal that went away sends none.
-                () = tokio::time::sleep(Duration::from_secs(1)), if self.cluster.events().is_closed() => {}
+                // A quiet build would not notice it otherwise.
+                () = self.cluster.events().closed() => {}
             }
         }
         Ok(())
@@ -204,21 +202,18 @@ impl<'a> Watcher<'a> {
     /// Sees to it that the last state of everything is known: watches of different resources are not in step.
     async fn last_looks(&mut self) {
         if self.model.is_removed() {
-            self.model.run_gone();
             return;
         }
-        let list = match self.task_runs() {
-            Some(task_runs) => self.cluster.get("list taskruns", &task_runs.list(), Patience::Some).await,
-            None => Ok(Value::Null),
-        };
-        match list {
-            Ok(list) => {
-                let items = list.get("items").and_then(Value::as_array).cloned().unwrap_or_default();
-                for item in items {
-                    self.take(News::Task(Change::Seen(item))).await;
+        if let Some(task_runs) = self.task_runs() {
+            match self.cluster.get("list taskruns", &task_runs.list(), Patience::Some).await {
+                Ok(list) => {
+                    let items = list.get("items").and_then(Value::as_array).cloned().unwrap_or_default();
+                    for item in items {
+                        self.take(News::Task(Change::Seen(item))).await;
+                    }
                 }
+                Err(error) => tracing::debug!(%error, "the last look at TaskRuns failed"),
             }
-            Err(error) => tracing::debug!(%error, "the last look at TaskRuns failed"),
         }
         self.model.settle();
     }
@@ -243,7 +238,10 @@ impl<'a> Watcher<'a> {
     async fn take(&mut self, news: News) {
         let actions = match news {
             News::Run(Change::Seen(value)) => Some(self.run_seen(value)),
-            News::Run(Change::Gone(_)) => Some(self.model.run_gone()),
+            News::Run(Change::Gone(_)) => {
+                self.model.run_gone();
+                None
+            }
             News::Task(Change::Seen(value)) => read::<TaskRun>(value).map(|task| self.model.task_seen(task)),
             News::Pod(Change::Seen(value)) => read::<Pod>(value).map(|pod| self.model.pod_seen(pod)),
             News::Pod(Change::Gone(name)) => {
@@ -261,8 +259,8 @@ impl<'a> Watcher<'a> {
     }
 
     fn run_seen(&mut self, object: Value) -> Vec<Action> {
-        let task = (self.options.kind == RunKind::Build).then(|| docker_build::as_run(&object).1);
-        let mut actions = self.options.kind.read(object).map(|run| self.model.run_seen(run)).unwrap_or_default();
+        let Some((run, task)) = self.options.kind.read(object) else { return Vec::new() };
+        let mut actions = self.model.run_seen(run);
         actions.extend(task.into_iter().flat_map(|task| self.model.task_seen(task)));
         actions
     }
@@ -298,9 +296,4 @@ impl<'a> Watcher<'a> {
         }
         results::outcome(&self.options.name, &self.model, &self.seen_specials, &self.followed)
     }
-}
-
-/// An object of which only what is read matters; one that is not understood is passed over.
-fn read<T: DeserializeOwned>(value: Value) -> Option<T> {
-    serde_json::from_value(value).map_err(|error| tracing::debug!(%error, "an object is not understood")).ok()
 }

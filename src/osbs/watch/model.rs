@@ -150,12 +150,11 @@ impl Model {
     }
 
     /// The run is there no more.
-    pub fn run_gone(&mut self) -> Vec<Action> {
+    pub fn run_gone(&mut self) {
         self.removed = !self.run.as_ref().is_some_and(PipelineRun::is_final);
         for stage in self.stages.values() {
             stage.send_replace(Stage::Gone);
         }
-        Vec::new()
     }
 
     /// Takes a TaskRun as it looks now.
