@@ -232,10 +232,7 @@ fn a_token_that_ends_in_the_middle_is_read_anew_once() {
     assert_eq!(run.stderr.matches("had ended and was renewed").count(), 1, "{run}");
     // Nothing to renew from: the truth is said, and where the build is.
     let world = OsbsWorld::new();
-    let _clone = world.clone();
-    let build = world.start_build(&[]);
-    let run = world.server.await_run();
-    run.start(&["clone"], &[]);
+    let (build, _run) = world.begin(&[], &["clone"]);
     world.server.change(|state| state.tokens.clear());
     world.server.cut_watches();
     let finished = build.finish();

@@ -14,10 +14,7 @@ use crate::support::world::write_profile;
 /// Starts a build whose only task writes what is given, and ends it well.
 fn with_log(log: &[u8]) -> Finished {
     let world = OsbsWorld::new();
-    let _clone = world.clone();
-    let build = world.start_build(&[]);
-    let run = world.server.await_run();
-    run.start(&["clone"], &[]);
+    let (build, run) = world.begin(&[], &["clone"]);
     let task = run.begin("clone", &["step"]);
     task.log("step", log);
     task.succeed();
@@ -139,10 +136,7 @@ fn a_build_that_ended_well_cannot_be_cancelled() {
 #[test]
 fn ctrl_c_leaves_the_build_alone_and_one_can_come_back() {
     let world = OsbsWorld::new();
-    let _clone = world.clone();
-    let mut build = world.start_build(&[]);
-    let run = world.server.await_run();
-    run.start(&["clone"], &[]);
+    let (mut build, run) = world.begin(&[], &["clone"]);
     let task = run.begin("clone", &["step"]);
     task.log("step", b"words 1\n");
     build.read_until("words 1");
@@ -186,10 +180,7 @@ fn results_are_told_as_far_as_there_are_any() {
         (json!({"primary": ["r/x:1"]}), json!("123\n"), "repositories:\n  r/x:1\nkoji_builds:\n  123\n"),
     ] {
         let world = OsbsWorld::new();
-        let _clone = world.clone();
-        let build = world.start_build(&[]);
-        let run = world.server.await_run();
-        run.start(&["clone"], &[]);
+        let (build, run) = world.begin(&[], &["clone"]);
         run.begin("clone", &["step"]).succeed();
         run.finish(
             "True",
@@ -228,10 +219,7 @@ fn builds_in_koji_are_named_where_the_hub_knows_them() {
 #[test]
 fn answers_that_make_no_sense_are_told_and_never_waited_for() {
     let world = OsbsWorld::new();
-    let _clone = world.clone();
-    let build = world.start_build(&[]);
-    let run = world.server.await_run();
-    run.start(&["clone"], &[]);
+    let (build, _run) = world.begin(&[], &["clone"]);
     for _ in 0..8 {
         world.server.trick("pipelineruns?fieldSelector", Trick::Page);
     }
@@ -295,10 +283,7 @@ fn events_are_those_of_every_builder() {
 #[test]
 fn a_log_that_stays_open_while_nothing_is_written_is_no_end() {
     let world = OsbsWorld::new();
-    let _clone = world.clone();
-    let mut build = world.start_build(&["--heartbeat", "1"]);
-    let run = world.server.await_run();
-    run.start(&["clone"], &[]);
+    let (mut build, run) = world.begin(&["--heartbeat", "1"], &["clone"]);
     let task = run.begin("clone", &["step"]);
     task.log("step", b"words 1\n");
     build.read_until("words 1");

@@ -32,10 +32,7 @@ fn from_enter_to_the_created_run() {
 #[ignore = "a measurement"]
 fn from_a_containers_line_to_the_terminal() {
     let world = OsbsWorld::new();
-    let _clone = world.clone();
-    let mut build = world.start_build(&[]);
-    let run = world.server.await_run();
-    run.start(&["clone"], &[]);
+    let (mut build, run) = world.begin(&[], &["clone"]);
     let task = run.begin("clone", &["step"]);
     task.log("step", b"number 0\n");
     build.read_until("number 0");

@@ -18,10 +18,7 @@ fn lines_with<'a>(run: &'a Finished, text: &str) -> Vec<&'a str> {
 #[test]
 fn a_quiet_task_does_not_delay_another() {
     let world = OsbsWorld::new();
-    let _clone = world.clone();
-    let mut build = world.start_build(&[]);
-    let run = world.server.await_run();
-    run.start(&["binary-container-build-x86-64", "binary-container-build-aarch64"], &[]);
+    let (mut build, run) = world.begin(&[], &["binary-container-build-x86-64", "binary-container-build-aarch64"]);
     let quiet = run.begin("binary-container-build-x86-64", &["build"]);
     let loud = run.begin("binary-container-build-aarch64", &["build"]);
     quiet.log("build", b"quiet 0\n");
@@ -43,10 +40,7 @@ fn a_quiet_task_does_not_delay_another() {
 #[test]
 fn steps_of_one_task_are_told_apart() {
     let world = OsbsWorld::new();
-    let _clone = world.clone();
-    let build = world.start_build(&[]);
-    let run = world.server.await_run();
-    run.start(&["binary-container-hermeto"], &[]);
+    let (build, run) = world.begin(&[], &["binary-container-hermeto"]);
     let task = run.begin("binary-container-hermeto", &["init", "run"]);
     task.log("init", b"first\n");
     task.log("run", b"second\n");
@@ -61,10 +55,7 @@ fn steps_of_one_task_are_told_apart() {
 #[test]
 fn a_log_that_is_cut_goes_on_with_no_line_lost_or_doubled() {
     let world = OsbsWorld::new();
-    let _clone = world.clone();
-    let mut build = world.start_build(&[]);
-    let run = world.server.await_run();
-    run.start(&["clone"], &[]);
+    let (mut build, run) = world.begin(&[], &["clone"]);
     let task = run.begin("clone", &["step"]);
     let mut expected = Vec::new();
     for round in 0..6 {
@@ -105,10 +96,7 @@ fn a_log_that_is_cut_goes_on_with_no_line_lost_or_doubled() {
 #[test]
 fn all_lines_are_shown_once_in_a_file_whatever_was_cut() {
     let world = OsbsWorld::new();
-    let _clone = world.clone();
-    let build = world.start_build(&[]);
-    let run = world.server.await_run();
-    run.start(&["clone"], &[]);
+    let (build, run) = world.begin(&[], &["clone"]);
     let task = run.begin("clone", &["step"]);
     let mut expected = Vec::new();
     for number in 0..400 {
@@ -138,10 +126,7 @@ fn all_lines_are_shown_once_in_a_file_whatever_was_cut() {
 #[test]
 fn attempts_of_a_task_are_all_shown_and_labelled() {
     let world = OsbsWorld::new();
-    let _clone = world.clone();
-    let mut build = world.start_build(&[]);
-    let run = world.server.await_run();
-    run.start(&["binary-container-build-x86-64"], &[]);
+    let (mut build, run) = world.begin(&[], &["binary-container-build-x86-64"]);
     let mut task = run.begin("binary-container-build-x86-64", &["build"]);
     task.log("build", b"tried\n");
     build.read_until("tried");
@@ -153,10 +138,7 @@ fn attempts_of_a_task_are_all_shown_and_labelled() {
     let rest = build.finish();
     assert!(rest.succeeded(), "{rest}");
     let world = OsbsWorld::new();
-    let _clone = world.clone();
-    let build = world.start_build(&[]);
-    let run = world.server.await_run();
-    run.start(&["binary-container-build-x86-64"], &[]);
+    let (build, run) = world.begin(&[], &["binary-container-build-x86-64"]);
     let mut task = run.begin("binary-container-build-x86-64", &["build"]);
     task.log("build", b"tried\n");
     std::thread::sleep(Duration::from_millis(200));
@@ -173,10 +155,7 @@ fn attempts_of_a_task_are_all_shown_and_labelled() {
 #[test]
 fn a_run_that_is_removed_is_told_and_never_waited_for() {
     let world = OsbsWorld::new();
-    let _clone = world.clone();
-    let mut build = world.start_build(&[]);
-    let run = world.server.await_run();
-    run.start(&["clone"], &[]);
+    let (mut build, run) = world.begin(&[], &["clone"]);
     let task = run.begin("clone", &["step"]);
     task.log("step", b"words 1\n");
     build.read_until("words 1");
@@ -190,10 +169,7 @@ fn a_run_that_is_removed_is_told_and_never_waited_for() {
 #[test]
 fn pods_that_cannot_start_are_told_at_once() {
     let world = OsbsWorld::new();
-    let _clone = world.clone();
-    let mut build = world.start_build(&[]);
-    let run = world.server.await_run();
-    run.start(&["clone"], &[]);
+    let (mut build, run) = world.begin(&[], &["clone"]);
     let task = run.pending("clone", &["step"]);
     task.unschedulable("0/3 nodes are available: 3 Insufficient memory.");
     build.read_until("clone waits: Unschedulable: 0/3 nodes are available");
@@ -214,10 +190,7 @@ fn pods_that_cannot_start_are_told_at_once() {
 #[test]
 fn versions_that_are_forgotten_are_listed_anew() {
     let world = OsbsWorld::new();
-    let _clone = world.clone();
-    let mut build = world.start_build(&[]);
-    let run = world.server.await_run();
-    run.start(&["clone", "second"], &[]);
+    let (mut build, run) = world.begin(&[], &["clone", "second"]);
     let task = run.begin("clone", &["step"]);
     task.log("step", b"words 1\n");
     build.read_until("words 1");
@@ -240,10 +213,7 @@ fn versions_that_are_forgotten_are_listed_anew() {
 #[test]
 fn bytes_that_are_no_text_do_not_end_a_log() {
     let world = OsbsWorld::new();
-    let _clone = world.clone();
-    let build = world.start_build(&["--output", "json"]);
-    let run = world.server.await_run();
-    run.start(&["clone"], &[]);
+    let (build, run) = world.begin(&["--output", "json"], &["clone"]);
     let task = run.begin("clone", &["step"]);
     task.log("step", b"bad \xff byte\nnext\r\n\n");
     task.succeed();
@@ -275,10 +245,7 @@ fn runs_that_end_before_any_task_began_are_told() {
 #[test]
 fn a_server_that_answers_badly_for_a_while_is_waited_for() {
     let world = OsbsWorld::new();
-    let _clone = world.clone();
-    let mut build = world.start_build(&[]);
-    let run = world.server.await_run();
-    run.start(&["clone"], &[]);
+    let (mut build, run) = world.begin(&[], &["clone"]);
     let task = run.begin("clone", &["step"]);
     task.log("step", b"words 1\n");
     build.read_until("words 1");
@@ -311,10 +278,7 @@ fn change_task(world: &OsbsWorld, name: &str, change: impl FnOnce(&mut Json)) {
 #[test]
 fn a_task_that_a_quota_holds_back_is_told() {
     let world = OsbsWorld::new();
-    let _clone = world.clone();
-    let mut build = world.start_build(&[]);
-    let run = world.server.await_run();
-    run.start(&["clone"], &[]);
+    let (mut build, run) = world.begin(&[], &["clone"]);
     let task = run.pending("clone", &["step"]);
     change_task(&world, &task.name, |task| {
         task["status"]["conditions"] = json!([{"type": "Succeeded", "status": "Unknown", "reason": "ExceededResourceQuota",
@@ -331,10 +295,7 @@ fn a_task_that_a_quota_holds_back_is_told() {
 fn sidecars_of_a_task_that_failed_are_read_and_others_are_not() {
     for fails in [true, false] {
         let world = OsbsWorld::new();
-        let _clone = world.clone();
-        let build = world.start_build(&[]);
-        let run = world.server.await_run();
-        run.start(&["clone"], &[]);
+        let (build, run) = world.begin(&[], &["clone"]);
         let task = run.begin("clone", &["step"]);
         let pods = Collection::new("", "pods");
         let end = json!({"terminated": {"exitCode": 0}});

@@ -1,9 +1,8 @@
 //! A sandbox with a clone, a registry with a base image in it, and configuration that leads from one to the other: what tests of
 //! builds on this machine begin with.
 
-use std::os::unix::process::CommandExt as _;
 use std::path::PathBuf;
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 use super::images::BaseImage;
 use super::koji_hub::{Hub, HubOptions};
@@ -111,9 +110,7 @@ impl LocalWorld {
 
     /// Begins to build, in a process group of its own.
     pub fn start(&self, arguments: &[&str]) -> Running<'_> {
-        let mut command = self.command(arguments);
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0);
-        Running::new(command.spawn().expect("the program starts"), &self.sandbox)
+        Running::start(self.command(arguments), &self.sandbox)
     }
 
     /// The folder of everything that can be made again.

@@ -1,9 +1,8 @@
 //! A sandbox with a clone, a cluster, and an osbs.conf that leads from one to the other.
 
-use std::os::unix::process::CommandExt as _;
-use std::process::{Command, Stdio};
+use std::process::Command;
 
-use super::kube_api::{KubeApi, NAMESPACE, Options, TOKEN};
+use super::kube_api::{KubeApi, NAMESPACE, Options, Run, TOKEN};
 use super::sandbox::{Finished, Repository, Sandbox};
 use super::world::Running;
 
@@ -73,9 +72,7 @@ impl OsbsWorld {
 
     /// Our program in the clone, with the options that every test needs before `arguments`.
     pub fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = self.sandbox.command(&self.sandbox.root().join("foo"));
-        command.arg("-C").arg(self.sandbox.root().join("etc/fedpkg.conf")).args(["--user", "packager"]).args(arguments);
-        command
+        self.sandbox.command_in_clone(arguments)
     }
 
     /// Runs our program to its end.
@@ -90,13 +87,20 @@ impl OsbsWorld {
 
     /// Starts our program and leaves it running, in a process group of its own.
     pub fn start(&self, arguments: &[&str]) -> Running<'_> {
-        let mut command = self.command(arguments);
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0);
-        Running::new(command.spawn().expect("the program starts"), &self.sandbox)
+        Running::start(self.command(arguments), &self.sandbox)
     }
 
     /// Starts `container-build --build-with osbs`.
     pub fn start_build(&self, arguments: &[&str]) -> Running<'_> {
         self.start(&[&["container-build", "--build-with", "osbs"], arguments].concat())
+    }
+
+    /// Starts a build of the clone, and begins the run that it creates, of a pipeline with these tasks.
+    pub fn begin(&self, arguments: &[&str], tasks: &[&str]) -> (Running<'_>, Run) {
+        self.clone();
+        let build = self.start_build(arguments);
+        let run = self.server.await_run();
+        run.start(tasks, &[]);
+        (build, run)
     }
 }

@@ -137,6 +137,13 @@ impl Sandbox {
         command
     }
 
+    /// Our program in the clone `foo`, with the options that builds on servers need before `arguments`.
+    pub fn command_in_clone(&self, arguments: &[&str]) -> Command {
+        let mut command = self.command(&self.root.join("foo"));
+        command.arg("-C").arg(self.root.join("etc/fedpkg.conf")).args(["--user", "packager"]).args(arguments);
+        command
+    }
+
     /// Runs our program at the root and waits for its end.
     pub fn run<A: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = A>) -> Finished {
         self.run_in(&self.root, arguments)

@@ -46,9 +46,7 @@ impl World {
 
     /// Our program in the clone's folder `foo`, with the options that every test needs before `arguments`.
     pub fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = self.sandbox.command(&self.sandbox.root().join("foo"));
-        command.arg("-C").arg(self.sandbox.root().join("etc/fedpkg.conf")).args(["--user", "packager"]).args(arguments);
-        command
+        self.sandbox.command_in_clone(arguments)
     }
 
     /// Runs our program to its end.
@@ -58,9 +56,7 @@ impl World {
 
     /// Starts our program and leaves it running, in a process group of its own.
     pub fn start(&self, arguments: &[&str]) -> Running<'_> {
-        let mut command = self.command(arguments);
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0);
-        Running::new(command.spawn().expect("the program starts"), &self.sandbox)
+        Running::start(self.command(arguments), &self.sandbox)
     }
 }
 
@@ -85,6 +81,12 @@ pub struct Running<'a> {
 }
 
 impl<'a> Running<'a> {
+    /// Starts a program in a process group of its own.
+    pub fn start(mut command: Command, sandbox: &'a Sandbox) -> Running<'a> {
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0);
+        Running::new(command.spawn().expect("the program starts"), sandbox)
+    }
+
     /// A child whose streams are pipes.
     pub fn new(child: Child, sandbox: &'a Sandbox) -> Running<'a> {
         let waited_for = Arc::new(());
