@@ -325,3 +325,18 @@ fn sidecars_of_a_task_that_failed_are_read_and_others_are_not() {
         assert_eq!(finished.stdout.contains("clone/registry | disk full\n"), fails, "{finished}");
     }
 }
+
+#[test]
+fn a_pipe_that_nobody_reads_any_more_ends_the_watching_of_a_quiet_build() {
+    let world = OsbsWorld::new();
+    let (mut build, run) = world.begin(&[], &["clone"]);
+    let task = run.begin("clone", &["step"]);
+    task.log("step", b"words 1\n");
+    build.read_until("words 1");
+    build.close_stdout();
+    // Nothing happens in the build any more but this line, which cannot be shown.
+    task.log("step", b"words 2\n");
+    let finished = build.finish();
+    assert!(finished.status.is_some(), "{finished}");
+    assert!(run.object()["spec"]["status"].is_null(), "the build goes on");
+}
