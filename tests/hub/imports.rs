@@ -225,7 +225,7 @@ async fn an_upload_that_cannot_succeed_says_what_and_where() {
     assert!(matches!(error, UploadError::Read { .. }), "{error:?}");
 
     hub.forget_requests();
-    hub.inject("rawUpload", Fault::Corrupt, 10);
+    hub.inject_for_good("rawUpload", Fault::Corrupt);
     let error = upload(&mut session, &path, FOLDER, "a.log").await.expect_err("corrupted");
     assert!(matches!(error, UploadError::Corrupted { offset: 0, .. }), "{error:?}");
     // What is stored is "Log".
@@ -364,7 +364,7 @@ async fn an_import_without_any_answer_is_unknown_and_not_failed() {
     let (hub, made) = (hub(), Made::new());
     let mut session = logged_in(&hub).await;
     made.upload(&mut session, FOLDER).await;
-    hub.inject("CGImport", Fault::Status(502, "gateway"), 100);
+    hub.inject_for_good("CGImport", Fault::Status(502, "gateway"));
     let error = import(&mut session, FOLDER, &nvr(), None).await.expect_err("no answer");
     assert!(matches!(error, ImportError::Unknown { .. }), "{error:?}");
 }

@@ -47,7 +47,7 @@ fn errors_of_a_gateway_do_not_end_the_watching() {
 fn a_page_instead_of_an_answer_is_told_after_a_few_tries() {
     let world = World::new();
     let _clone = world.clone();
-    world.hub.inject("*", Fault::Html200, 100);
+    world.hub.inject_for_good("*", Fault::Html200);
     let run = world.run(&["--nowait"]);
     assert_eq!(run.status, Some(6), "{run}");
     assert!(run.stderr.contains("is not a Koji hub's"), "{run}");

@@ -22,6 +22,7 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio_rustls::TlsAcceptor;
 
+use super::faults;
 use super::koji_hub::tls;
 
 /// What every file says of its age.
@@ -109,7 +110,7 @@ struct State {
     bytes_per_second: Option<u64>,
 }
 
-/// A running server; it stops when it is dropped.
+/// A running server; it stops when it is dropped, which fails the test when a trick never happened.
 pub struct Lookaside {
     state: Arc<Mutex<State>>,
     port: u16,
@@ -211,7 +212,13 @@ impl Drop for Lookaside {
         if let Some(thread) = self.thread.take() {
             let _ = thread.join();
         }
+        let missed: Vec<String> = self.lock().tricks.iter().flat_map(missed).collect();
+        faults::all_happened(&missed);
     }
+}
+
+fn missed((path, tricks): (&String, &VecDeque<Trick>)) -> impl Iterator<Item = String> {
+    tricks.iter().map(move |trick| format!("{trick:?} of {path}"))
 }
 
 fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {

@@ -10,6 +10,8 @@
 
 #![allow(dead_code, reason = "the tests use the rest of the hub")]
 
+#[path = "faults.rs"]
+mod faults;
 #[path = "koji_hub/mod.rs"]
 mod koji_hub;
 

@@ -38,15 +38,36 @@ pub struct Injection {
     pub fault: Fault,
     /// How many matching requests go well first.
     pub spared: usize,
-    pub times: usize,
+    /// How many meet the fault; `None` for all from then on.
+    pub times: Option<usize>,
+    /// How many met it.
+    pub met: usize,
+}
+
+impl Injection {
+    fn is_spent(&self) -> bool {
+        self.times.is_some_and(|times| self.met >= times)
+    }
+
+    /// What a test counted on and did not get.
+    fn missed(&self) -> Option<String> {
+        let Injection { matching, fault, times, met, .. } = self;
+        let wanted = times.unwrap_or(1);
+        (*met < wanted).then(|| format!("{fault:?} of {matching}: {met} times, and not {wanted}"))
+    }
 }
 
 impl State {
+    /// The faults that never happened, or not as often as they were to.
+    pub fn missed_faults(&self) -> Vec<String> {
+        self.injections.iter().filter_map(Injection::missed).collect()
+    }
+
     /// Takes the next fault for a request out of the store.
     pub fn next_fault(&mut self, path: &str, top: Option<&str>, calls: &[Call]) -> Option<Fault> {
         let hit = |injection: &&mut Injection| {
             let wanted = injection.matching.as_str();
-            injection.times > 0
+            !injection.is_spent()
                 && (wanted == "*"
                     || top == Some(wanted)
                     || (wanted.starts_with('/') && path.starts_with(wanted))
@@ -57,7 +78,7 @@ impl State {
             injection.spared -= 1;
             return None;
         }
-        injection.times -= 1;
+        injection.met += 1;
         Some(injection.fault.clone())
     }
 }

@@ -38,6 +38,7 @@ pub use content_generator::Reservation;
 pub use misbehaviour::Fault;
 pub use state::TaskState;
 
+use super::faults;
 use misbehaviour::Injection;
 use state::{State, Task};
 use xmlrpc::Call;
@@ -168,7 +169,7 @@ impl Shared {
     }
 }
 
-/// A running hub; it stops when it is dropped.
+/// A running hub; it stops when it is dropped, which fails the test when an injected fault never happened.
 pub struct Hub {
     shared: Arc<Shared>,
     port: u16,
@@ -336,14 +337,22 @@ impl Hub {
         thread::spawn(move || builder::run_script(&shared, &script));
     }
 
-    /// Lets the next `times` requests that match fail: by a method, the beginning of a path (`/kojifiles`), or `*`.
+    /// Lets the next `times` requests that match fail, no fewer: by a method, the beginning of a path (`/kojifiles`), or `*`.
     pub fn inject(&self, matching: &str, fault: Fault, times: usize) {
         self.inject_after(0, matching, fault, times);
     }
 
+    /// As [`Hub::inject`], and for good.
+    pub fn inject_for_good(&self, matching: &str, fault: Fault) {
+        self.put_in_store(Injection { matching: matching.to_owned(), fault, spared: 0, times: None, met: 0 });
+    }
+
     /// As [`Hub::inject`], after so many matching requests.
     pub fn inject_after(&self, spared: usize, matching: &str, fault: Fault, times: usize) {
-        let injection = Injection { matching: matching.to_owned(), fault, spared, times };
+        self.put_in_store(Injection { matching: matching.to_owned(), fault, spared, times: Some(times), met: 0 });
+    }
+
+    fn put_in_store(&self, injection: Injection) {
         self.shared.change(|state| state.injections.push(injection));
     }
 
@@ -412,5 +421,7 @@ impl Drop for Hub {
         if let Some(thread) = self.thread.take() {
             let _ = thread.join();
         }
+        let missed = self.shared.lock().missed_faults();
+        faults::all_happened(&missed);
     }
 }

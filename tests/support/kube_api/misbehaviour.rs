@@ -1,5 +1,6 @@
 //! How the server can be made to fail.
 
+use std::fmt;
 use std::time::Duration;
 
 use axum::body::Body;
@@ -47,6 +48,24 @@ pub struct Injection {
     pub spared: usize,
     /// What happens to the next.
     pub trick: Trick,
+    /// Whether it happens to all that follow, too.
+    pub for_good: bool,
+    /// Whether it happened.
+    pub met: bool,
+}
+
+impl Injection {
+    /// One for the next request that holds a text.
+    pub fn new(matching: &str, trick: Trick) -> Injection {
+        Injection { matching: matching.to_owned(), spared: 0, trick, for_good: false, met: false }
+    }
+}
+
+impl fmt::Display for Injection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Injection { matching, spared, trick, .. } = self;
+        write!(f, "{trick:?} of `{matching}`, after {spared} more")
+    }
 }
 
 /// How open streams are disturbed. Counters are compared with what they were when a stream began.
@@ -65,12 +84,21 @@ pub struct Misbehaviour {
 }
 
 impl State {
+    /// The tricks that were never played.
+    pub fn missed_tricks(&self) -> Vec<String> {
+        self.tricks.iter().filter(|injection| !injection.met).map(ToString::to_string).collect()
+    }
+
     /// Takes the trick for a request, if there is one.
     pub fn trick(&mut self, request: &str) -> Option<Trick> {
         let at = self.tricks.iter().position(|injection| request.contains(&injection.matching))?;
         if self.tricks[at].spared > 0 {
             self.tricks[at].spared -= 1;
             return None;
+        }
+        if self.tricks[at].for_good {
+            self.tricks[at].met = true;
+            return Some(self.tricks[at].trick.clone());
         }
         self.tricks.remove(at).map(|injection| injection.trick)
     }

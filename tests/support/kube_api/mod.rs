@@ -37,6 +37,7 @@ use tokio::runtime::Runtime;
 use tokio::sync::watch;
 use tokio_rustls::TlsAcceptor;
 
+use super::faults;
 use super::koji_hub::tls;
 
 pub use misbehaviour::Trick;
@@ -138,7 +139,7 @@ impl Shared {
     }
 }
 
-/// A server that runs until it is dropped.
+/// A server that runs until it is dropped, which fails the test when a trick in store never happened.
 pub struct KubeApi {
     shared: Arc<Shared>,
     runtime: Option<Runtime>,
@@ -219,7 +220,16 @@ impl KubeApi {
 
     /// Lets so many such requests go well first.
     pub fn trick_after(&self, text: &str, spared: usize, trick: Trick) {
-        self.change(|state| state.tricks.push_back(Injection { matching: text.to_owned(), spared, trick }));
+        self.put_in_store(Injection { spared, ..Injection::new(text, trick) });
+    }
+
+    /// Does something else with all such requests from now on.
+    pub fn trick_for_good(&self, text: &str, trick: Trick) {
+        self.put_in_store(Injection { for_good: true, ..Injection::new(text, trick) });
+    }
+
+    fn put_in_store(&self, injection: Injection) {
+        self.change(|state| state.tricks.push_back(injection));
     }
 
     /// Requests so far whose method and path hold a text.
@@ -334,5 +344,7 @@ impl Drop for KubeApi {
         if let Some(runtime) = self.runtime.take() {
             runtime.shutdown_background();
         }
+        let missed = self.read(State::missed_tricks);
+        faults::all_happened(&missed);
     }
 }

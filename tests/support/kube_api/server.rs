@@ -75,10 +75,11 @@ async fn answer(shared: Arc<Shared>, request: Request<Incoming>) -> Answer {
         return Ok(status(413, "RequestEntityTooLarge", &message, json!({})));
     };
     let recorded = Recorded::new(&parts, &body);
-    let trick = shared.change(|state| {
+    // Both at once: a request that comes before a trick is cut by what comes after the trick.
+    let (trick, cuts) = shared.change(|state| {
         let trick = state.trick(&format!("{} {}", recorded.method, recorded.path));
         state.requests.push(recorded);
-        trick
+        (trick, state.misbehaviour.cut_watches)
     });
     match &trick {
         Some(Trick::Reset) => return Err(closed()),
@@ -86,7 +87,7 @@ async fn answer(shared: Arc<Shared>, request: Request<Incoming>) -> Answer {
         Some(trick @ (Trick::Status(..) | Trick::Page)) => return Ok(trick.answer().expect("an answer")),
         Some(Trick::LoseAnswer) | None => {}
     }
-    let answer = route(&shared, &parts, &body);
+    let answer = route(&shared, &parts, &body, cuts);
     if matches!(trick, Some(Trick::LoseAnswer)) { Err(closed()) } else { answer }
 }
 
@@ -134,7 +135,8 @@ impl Target {
     }
 }
 
-fn route(shared: &Arc<Shared>, parts: &Parts, body: &Bytes) -> Answer {
+/// Answers a request that came when watches had been cut so many times.
+fn route(shared: &Arc<Shared>, parts: &Parts, body: &Bytes, cuts: u64) -> Answer {
     if let Some(answer) = oauth::answer(shared, &parts.uri, &parts.headers) {
         return Ok(answer);
     }
@@ -165,7 +167,7 @@ fn route(shared: &Arc<Shared>, parts: &Parts, body: &Bytes) -> Answer {
     }
     let asked = Asked { shared, target: &target, query: &query, headers: &parts.headers, body };
     Ok(match (&parts.method, target.name.as_deref(), target.below.as_deref()) {
-        (&Method::GET, None, None) if target.is_watch => watches::answer(shared, &target, &query),
+        (&Method::GET, None, None) if target.is_watch => watches::answer(shared, &target, &query, cuts),
         (&Method::GET, None, None) => asked.list(),
         (&Method::POST, None, None) => asked.create(),
         (&Method::GET, Some(name), None) => asked.get(name),

@@ -29,9 +29,9 @@ const LAST_BOOKMARK: Duration = Duration::from_secs(2);
 /// Events come in pieces of this size: the bounds of chunks mean nothing.
 const PIECE: usize = 1531;
 
-/// `GET …?watch=true`.
-pub fn answer(shared: &Arc<Shared>, target: &Target, query: &Query) -> Response<Body> {
-    match Watch::of(shared, target, query) {
+/// `GET …?watch=true`; `cuts` is the counter when the request came.
+pub fn answer(shared: &Arc<Shared>, target: &Target, query: &Query, cuts: u64) -> Response<Body> {
+    match Watch::of(shared, target, query, cuts) {
         Ok(watch) => {
             let body = stream::unfold(watch, |mut watch| async move { Some((watch.more().await?, watch)) });
             let answer = Response::builder().header(header::CONTENT_TYPE, "application/json");
@@ -62,7 +62,7 @@ struct Watch {
 }
 
 impl Watch {
-    fn of(shared: &Arc<Shared>, target: &Target, query: &Query) -> Result<Watch, Response<Body>> {
+    fn of(shared: &Arc<Shared>, target: &Target, query: &Query, cuts: u64) -> Result<Watch, Response<Body>> {
         let from = query.get("resourceVersion").filter(|text| !text.is_empty());
         let from: u64 = from.unwrap_or("0").parse().map_err(|_| {
             let text = from.unwrap_or_default();
@@ -83,7 +83,7 @@ impl Watch {
             wants_bookmarks: query.is("allowWatchBookmarks"),
             next_bookmark: last_bookmark.map_or(now + BOOKMARKS, |last| last.min(now + BOOKMARKS)),
             deadline,
-            cuts: 0,
+            cuts,
             bookmarks: 0,
             is_over: false,
             changed: shared.changed(),
@@ -94,7 +94,7 @@ impl Watch {
     }
 
     fn begin(&mut self, state: &State, wants_all: bool) {
-        (self.cuts, self.bookmarks) = (state.misbehaviour.cut_watches, state.misbehaviour.bookmarks);
+        self.bookmarks = state.misbehaviour.bookmarks;
         if wants_all {
             let collection = self.collection.clone();
             for object in
