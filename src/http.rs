@@ -78,6 +78,16 @@ pub enum ClientError {
     Tls(#[source] reqwest::Error),
 }
 
+/// What the file with our certificate and its key is called in errors.
+const CLIENT_CERTIFICATE: &str = "client certificate";
+
+impl ClientError {
+    /// Whether it is our own certificate or its key that cannot be used.
+    pub fn is_about_client_certificate(&self) -> bool {
+        matches!(self, ClientError::Read { what, .. } | ClientError::Pem { what, .. } if *what == CLIENT_CERTIFICATE)
+    }
+}
+
 /// Makes a client.
 ///
 /// # Errors
@@ -127,15 +137,22 @@ fn ca_bundle(path: &Path) -> Result<Vec<Certificate>, ClientError> {
     Ok(certificates)
 }
 
+/// When the certificate in a file expired, in OpenSSL's words; `None` when it is still good or cannot be read.
+pub fn expired(path: &Path) -> Option<String> {
+    let certificate = X509::from_pem(&std::fs::read(path).ok()?).ok()?;
+    let now = openssl::asn1::Asn1Time::days_from_now(0).ok()?;
+    (certificate.not_after() < now).then(|| certificate.not_after().to_string())
+}
+
 /// Reads a certificate and its key out of PEM files, the certificate's first. Koji's files hold the key as PKCS#1, SEC1 or PKCS#8, before or after
 /// the certificate; the TLS library wants PKCS#8.
 fn identity(paths: &[&PathBuf]) -> Result<Identity, ClientError> {
-    const WHAT: &str = "client certificate";
     let path = paths.first().copied().cloned().unwrap_or_default();
-    let unusable = |reason: &str| ClientError::Pem { what: WHAT, path: path.clone(), reason: reason.to_owned() };
+    let unusable =
+        |reason: &str| ClientError::Pem { what: CLIENT_CERTIFICATE, path: path.clone(), reason: reason.to_owned() };
     let mut pem = Vec::new();
     for path in paths {
-        pem.extend(read(WHAT, path)?);
+        pem.extend(read(CLIENT_CERTIFICATE, path)?);
         pem.push(b'\n');
     }
     let chain = X509::stack_from_pem(&pem).map_err(|_| unusable("its certificate is malformed"))?;
@@ -211,6 +228,12 @@ pub fn is_about_certificates(causes: &str) -> bool {
     ]
     .iter()
     .any(|mark| causes.contains(mark))
+}
+
+/// Whether it was the server that refused, which means our certificate or the lack of one. An alert is what the other side
+/// sends; what we find wrong with the server's certificate never becomes one here.
+pub fn is_about_our_certificate(causes: &str) -> bool {
+    is_about_certificates(causes) && (causes.contains(" alert ") || causes.contains("certificate required"))
 }
 
 /// The innermost causes of a transport error in one line. The URL is left out: old hubs take the session in it.

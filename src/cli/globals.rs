@@ -6,10 +6,7 @@ use clap::builder::{OsStringValueParser, TypedValueParser as _};
 use clap::{Args, ValueEnum, ValueHint};
 
 use super::values;
-use crate::credentials::Secret;
-
-/// Holds the Koji password where a command line would show it to every user of the machine.
-pub const PASSWORD_VARIABLE: &str = "FEDPKG_CONTAINER_BUILD_PASSWORD";
+use crate::credentials::{PASSWORD_VARIABLE, Secret};
 
 const REPOSITORY: &str = "Repository options";
 const LOGIN: &str = "Login options";

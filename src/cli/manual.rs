@@ -18,7 +18,7 @@ const PROGRAM: &str = env!("CARGO_PKG_NAME");
 
 /// Environment variables that count, with what each does.
 const ENVIRONMENT: &[(&str, &str)] = &[
-    (super::PASSWORD_VARIABLE, "The Koji password, as --password, but out of the sight of other users."),
+    (crate::credentials::PASSWORD_VARIABLE, "The Koji password, as --password, but out of the sight of other users."),
     ("OSBS_CONFIG, KUBECONFIG", "osbs.conf, and the kubeconfig."),
     ("KRB5CCNAME, KRB5_CONFIG", "The Kerberos credential cache and configuration, as for kinit(1)."),
     ("HTTPS_PROXY, NO_PROXY", "The proxy for connections to servers, and where not to use one."),

@@ -33,7 +33,7 @@ pub use build::{
 pub use commands::{
     BuildRef, CancelArgs, CheckArgs, Command, ConfigCommand, ConfigShowArgs, SetupArgs, Switch, WatchArgs,
 };
-pub use globals::{ColorWhen, Globals, OutputFormat, PASSWORD_VARIABLE};
+pub use globals::{ColorWhen, Globals, OutputFormat};
 pub use usage_error::UsageError;
 pub use values::ValueError;
 

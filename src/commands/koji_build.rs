@@ -65,14 +65,13 @@ impl KojiBuild<'_> {
     }
 
     fn not_submitted(&self, error: SubmitError, request: &BuildRequest) -> Error {
-        match error {
-            SubmitError::Session(error) => error.into(),
-            error @ (SubmitError::Unknown { .. } | SubmitError::NotFound) => {
-                let page = format!("{}/tasks?method=buildContainer&order=-id", self.profile.weburl);
-                Error::new(ErrorKind::Network, error)
-                    .hint(format!("look for {} at {page} before submitting again", request.source))
-            }
+        let is_refusal = matches!(error, SubmitError::Session(_));
+        let error = Error::from(error);
+        if is_refusal {
+            return error;
         }
+        let page = format!("{}/tasks?method=buildContainer&order=-id", self.profile.weburl);
+        error.hint(format!("look for {} at {page} before submitting again", request.source))
     }
 }
 
@@ -121,18 +120,12 @@ pub fn dry_run(context: &Context, profile: &KojiProfile, request: &BuildRequest)
 }
 
 fn watching_failed(error: WatchError, task: i64, context: &Context) -> Error {
-    match error {
-        WatchError::Session(error) => {
-            let error = Error::from(error);
-            if error.kind() == ErrorKind::Network {
-                return error.hint(format!("the build goes on; come back with `{} watch {task}`", context.program));
-            }
-            error
-        }
-        error @ WatchError::NoSuchTask(_) => {
-            Error::new(ErrorKind::Server, error).hint("is it the right Koji profile? `config show` tells which is used")
-        }
+    let goes_on = matches!(error, WatchError::Session(_));
+    let error = Error::from(error);
+    if goes_on {
+        return error.hint(format!("the build goes on; come back with `{} watch {task}`", context.program));
     }
+    error
 }
 
 /// The error that ends a build or a check in which errors were found.

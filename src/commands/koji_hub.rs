@@ -3,14 +3,13 @@
 use crate::cli::Globals;
 use crate::config::koji::{AuthType, KojiProfile, KojiRoots};
 use crate::credentials::Secret;
-use crate::credentials::negotiate::NegotiateError;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::Result;
 use crate::event::EventSender;
 use crate::http::ClientOptions;
 use crate::koji::auth::{self, Available, ChoiceError, Credentials};
 use crate::koji::outcome::HubLinks;
 use crate::koji::retry::RetryPolicy;
-use crate::koji::session::{HubSettings, Session, SessionError};
+use crate::koji::session::{HubSettings, Session};
 
 use super::environment::Environment;
 
@@ -64,7 +63,8 @@ pub async fn log_in(
     globals: &Globals,
     environment: &Environment,
 ) -> Result<()> {
-    let credentials = credentials(profile, globals, environment).await.map_err(|error| refused(error, profile))?;
+    let credentials =
+        credentials(profile, globals, environment).await.map_err(|error| error.of_profile(&profile.name))?;
     Ok(session.log_in(credentials).await?)
 }
 
@@ -109,58 +109,4 @@ async fn stored_password(user: Option<String>, server: String) -> Option<Secret>
 #[cfg(not(feature = "keyring"))]
 async fn stored_password(_user: Option<String>, _server: String) -> Option<Secret> {
     None
-}
-
-fn refused(error: ChoiceError, profile: &KojiProfile) -> Error {
-    let hint = match &error {
-        ChoiceError::RunasWithPassword => "leave one of --runas and --password out".to_owned(),
-        ChoiceError::NoAuth | ChoiceError::UnknownType(_) => {
-            format!("set authtype to kerberos, ssl or password in the Koji profile [{}]", profile.name)
-        }
-        ChoiceError::NoCertificate => format!("name a PEM file as `cert` in the Koji profile [{}]", profile.name),
-        ChoiceError::NoPassword => "give --user, and the password in FEDPKG_PASSWORD or the keyring".to_owned(),
-    };
-    Error::new(ErrorKind::Authentication, error).hint(hint)
-}
-
-impl From<SessionError> for Error {
-    fn from(error: SessionError) -> Self {
-        let (kind, hint) = match &error {
-            SessionError::Encode(_) => (ErrorKind::Usage, None),
-            SessionError::Client(_) => (ErrorKind::Config, Some("see `config show` for where the path comes from")),
-            SessionError::Unreachable { .. } => (
-                ErrorKind::Network,
-                Some(
-                    "check the network (VPN?) and `server` in the Koji profile; `config show` tells where it comes from",
-                ),
-            ),
-            SessionError::Certificate { .. } => (
-                ErrorKind::Network,
-                Some(
-                    "check `serverca` and `cert` in the Koji profile; a stale ~/.koji/serverca.crt is used when it exists",
-                ),
-            ),
-            SessionError::Status { .. } => (ErrorKind::Network, None),
-            SessionError::NotXmlRpc { .. } => (
-                ErrorKind::Network,
-                Some("is `server` in the Koji profile the hub's address? A proxy may be in between"),
-            ),
-            SessionError::Unexpected { .. } | SessionError::Fault { .. } => (ErrorKind::Server, None),
-            SessionError::Login { .. } => (ErrorKind::Authentication, None),
-            SessionError::Negotiate { source, .. } => (ErrorKind::Authentication, Some(negotiate_hint(source))),
-        };
-        let error = Error::new(kind, error);
-        match hint {
-            Some(hint) => error.hint(hint),
-            None => error,
-        }
-    }
-}
-
-fn negotiate_hint(error: &NegotiateError) -> &'static str {
-    match error {
-        NegotiateError::NoTicket(_) => "get a ticket with `kinit USER@REALM` (Fedora: `fkinit`), then try again",
-        NegotiateError::NoService { .. } => "check `server` in the Koji profile and the realm of your ticket (`klist`)",
-        NegotiateError::Unsupported => "use a build with Kerberos, or set authtype = ssl in the Koji profile",
-    }
 }

@@ -35,6 +35,8 @@ pub enum FaultKind {
     Retry,
     /// 1014: the hub is offline, or its database is.
     Offline,
+    /// 1: the hub's database failed under the call; the words are those of its Python library.
+    Database,
     /// 1019: wrong names or number of arguments.
     Parameter,
     /// Everything else.
@@ -55,6 +57,7 @@ impl Fault {
     /// What kind of fault it is, as far as it matters to a client.
     pub fn kind(&self) -> FaultKind {
         match self.code {
+            1 if self.text.contains("psycopg2.") => FaultKind::Database,
             1001 => FaultKind::Locked,
             // The words of Koji's `assert_cg`; they are all that tells it from a session that is gone.
             1002 if self.text.contains("Content generator access required") => FaultKind::NotAllowed,

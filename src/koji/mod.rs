@@ -4,6 +4,7 @@ pub mod api;
 pub mod auth;
 pub mod bulk;
 pub mod call;
+pub mod error;
 pub mod fault;
 pub mod import;
 pub mod logs;

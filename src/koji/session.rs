@@ -15,9 +15,10 @@ use url::Url;
 
 use super::auth::Credentials;
 use super::call::{Call, Posted, split_answers};
+pub use super::error::SessionError;
 use super::fault::{Fault, FaultKind};
 use super::retry::{Attempts, Next, RetryPolicy, Trouble};
-use super::xmlrpc::{self, Answer, DecodeError, EncodeError, Value};
+use super::xmlrpc::{self, Answer, DecodeError, Value};
 use crate::credentials::Secret;
 use crate::credentials::negotiate::{self, NegotiateError};
 use crate::event::{BuildEvent, EventSender, Retry, Warning};
@@ -34,93 +35,6 @@ pub struct HubSettings {
     pub retry: RetryPolicy,
     /// Longest wait for the answer to a login.
     pub auth_timeout: Duration,
-}
-
-/// Why a call brought no value.
-#[derive(Debug, thiserror::Error)]
-pub enum SessionError {
-    /// An argument cannot be sent.
-    #[error(transparent)]
-    Encode(#[from] EncodeError),
-    /// No HTTP client could be made.
-    #[error(transparent)]
-    Client(#[from] ClientError),
-    /// The hub could not be reached, or the connection was lost too often.
-    #[error("cannot reach the Koji hub {server} ({operation}, {attempts} attempts): {reason}")]
-    Unreachable {
-        /// The hub, without secrets.
-        server: String,
-        /// The hub's name of the call.
-        operation: &'static str,
-        /// The transport's words.
-        reason: String,
-        /// How often it was tried.
-        attempts: u32,
-    },
-    /// A certificate was refused, by us or by the hub.
-    #[error("TLS with the Koji hub {server} failed: {reason}")]
-    Certificate {
-        /// The hub.
-        server: String,
-        /// OpenSSL's words.
-        reason: String,
-    },
-    /// An HTTP status that is not success.
-    #[error("the Koji hub {server} answered {operation} with HTTP status {status}: {text}")]
-    Status {
-        /// The hub.
-        server: String,
-        /// The hub's name of the call.
-        operation: &'static str,
-        /// The status.
-        status: u16,
-        /// Beginning of the body.
-        text: String,
-    },
-    /// HTTP 200 with something else.
-    #[error("the answer of {server} to {operation} is not a Koji hub's: {text}")]
-    NotXmlRpc {
-        /// The address.
-        server: String,
-        /// The hub's name of the call.
-        operation: &'static str,
-        /// Beginning of the body.
-        text: String,
-        /// What the decoder says.
-        source: DecodeError,
-    },
-    /// An XML-RPC value of another shape than the call's.
-    #[error("the Koji hub answered {operation} with something unexpected: {what}")]
-    Unexpected {
-        /// The hub's name of the call.
-        operation: &'static str,
-        /// What was missing or wrong.
-        what: String,
-    },
-    /// The hub said no.
-    #[error("{operation}: {fault}")]
-    Fault {
-        /// The hub's name of the call.
-        operation: &'static str,
-        /// The hub's words and code.
-        fault: Fault,
-    },
-    /// The hub refused the login.
-    #[error("Could not login to {server}: {reason}")]
-    Login {
-        /// The hub.
-        server: String,
-        /// Why.
-        reason: String,
-    },
-    /// Kerberos had no token for us.
-    #[error("Could not login to {server}")]
-    Negotiate {
-        /// The hub.
-        server: String,
-        /// What GSSAPI says.
-        source: NegotiateError,
-    },
 }
 
 /// A single attempt that brought no answer.
@@ -396,6 +310,11 @@ impl Session {
     fn final_error(&self, operation: &'static str, error: AttemptError, attempts: u32) -> SessionError {
         let server = self.server().to_owned();
         match error {
+            AttemptError::Transport { failure: Failure::Certificate, reason }
+                if http::is_about_our_certificate(&reason) =>
+            {
+                self.refused_certificate(reason)
+            }
             AttemptError::Transport { failure: Failure::Certificate, reason } => {
                 SessionError::Certificate { server, reason }
             }
@@ -404,6 +323,19 @@ impl Session {
             AttemptError::NotXmlRpc { text, source } => SessionError::NotXmlRpc { server, operation, text, source },
             AttemptError::Client(source) => SessionError::Client(source),
         }
+    }
+
+    fn refused_certificate(&self, reason: String) -> SessionError {
+        let path = self.settings.client.certificate.as_deref();
+        let certificate = path.map_or_else(
+            || "a connection without a client certificate".to_owned(),
+            |path| format!("the client certificate {}", path.display()),
+        );
+        let reason = match path.and_then(http::expired) {
+            Some(when) => format!("{reason}; it expired on {when}"),
+            None => reason,
+        };
+        SessionError::OwnCertificate { server: self.server().to_owned(), certificate, reason }
     }
 
     /// Asks for a session and keeps what comes back.
