@@ -8,11 +8,10 @@ use crate::exit_code::ExitCode;
 use crate::koji::api;
 use crate::koji::watch::watch;
 use crate::osbs::cluster::ClusterError;
-use crate::osbs::pipeline_run;
+use crate::osbs::pipeline_run::{self, NOT_THERE_HINT};
 use crate::report::LogView;
 
 use super::osbs_build::{self, ExistingRun};
-use super::osbs_cluster::NOT_THERE_HINT;
 use super::watch::Build;
 use super::{Context, koji_build, koji_hub};
 

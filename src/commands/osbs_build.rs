@@ -15,6 +15,7 @@ use crate::exit_code::ExitCode;
 use crate::koji::api;
 use crate::koji::outcome as koji_outcome;
 use crate::osbs::cluster::{Cluster, Patience};
+use crate::osbs::discovery;
 use crate::osbs::docker_build;
 use crate::osbs::naming::Postfix;
 use crate::osbs::pipeline_run::{self, Ingredients};
@@ -55,7 +56,7 @@ pub async fn run(
     context
         .reporting(view.clone(), async |events| {
             let cluster = osbs_cluster::connect(context, &arguments.osbs.cluster, &instance, events.clone()).await?;
-            let kind = osbs_cluster::discover(&cluster, instance.backend).await?;
+            let kind = discovery::discover(&cluster, instance.backend).await?;
             let object = match kind {
                 RunKind::Tekton(version) => {
                     pipeline_run(context, arguments, &instance, &cluster, version, &params).await?
@@ -346,7 +347,7 @@ impl ExistingRun {
     pub async fn connect(&self, context: &Context, events: EventSender) -> Result<(Arc<Cluster>, RunKind)> {
         let instance = osbs_cluster::instance(context, &self.arguments)?;
         let cluster = osbs_cluster::connect(context, &self.arguments, &instance, events).await?;
-        let kind = osbs_cluster::discover(&cluster, instance.backend).await?;
+        let kind = discovery::discover(&cluster, instance.backend).await?;
         Ok((cluster, kind))
     }
 }

@@ -15,8 +15,9 @@ use kube::client::{Body, Client};
 use serde_json::Value;
 use url::Url;
 
-use super::login::{Login, LoginError};
+use super::login::{Login, LoginError, Nobody};
 use crate::credentials::Secret;
+use crate::error::{Error, ErrorKind};
 use crate::event::{BuildEvent, EventSender, Retry, Warning};
 
 /// How long to wait for the head of an answer. Bodies may take as long as a build.
@@ -83,6 +84,22 @@ pub enum ClusterError {
         message: String,
         /// The machine's word for it (`NotFound`, `Conflict`, `Forbidden`).
         reason: String,
+        /// Whether it was the API server itself who said so, in a `Status` object, and not somebody on the way to it.
+        by_api: bool,
+    },
+    /// The server lets in nobody without credentials, and we have none.
+    #[error("{what}: no credentials for {url} were found ({nobody}), and the server answers {code}: {message}")]
+    NoCredentials {
+        /// What was asked.
+        what: String,
+        /// The server.
+        url: String,
+        /// Where credentials were looked for.
+        nobody: Nobody,
+        /// The HTTP status.
+        code: u16,
+        /// What the server says.
+        message: String,
     },
     /// The answer is not what the API says it is.
     #[error("{what}: the answer is not understood: {why}")]
@@ -107,9 +124,65 @@ impl ClusterError {
     pub fn is_transient(&self) -> bool {
         match self {
             ClusterError::Network { .. } => true,
-            ClusterError::Refused { code, .. } => matches!(code, 408 | 429 | 500 | 502 | 503 | 504),
+            ClusterError::Refused { code, .. } => matches!(code, 408 | 429 | 500..=599),
             ClusterError::Login(error) => error.is_transient(),
             _ => false,
+        }
+    }
+
+    /// What went wrong, without what it was that went wrong: for sentences that say so themselves.
+    pub fn why(&self) -> String {
+        match self {
+            ClusterError::Refused { code, message, .. } => format!("server returned error {code}: {message}"),
+            ClusterError::Malformed { why, .. } => format!("the answer is not understood: {why}"),
+            other => other.to_string(),
+        }
+    }
+
+    /// What kind of an error it is while there is no build yet, and what to do about it.
+    fn kind_and_hint(&self) -> (ErrorKind, Option<&'static str>) {
+        match self {
+            ClusterError::Login(error) if !error.is_refusal() => {
+                (ErrorKind::Network, Some(error.hint().unwrap_or(NETWORK_HINT)))
+            }
+            ClusterError::Login(error) => (ErrorKind::Authentication, Some(error.hint().unwrap_or(LOGIN_HINT))),
+            ClusterError::NoCredentials { .. } | ClusterError::Refused { code: 401, .. } => {
+                (ErrorKind::Authentication, Some(LOGIN_HINT))
+            }
+            ClusterError::Network { .. } => (ErrorKind::Network, Some(NETWORK_HINT)),
+            ClusterError::Certificate { .. } => (
+                ErrorKind::Network,
+                Some("set ca_file in osbs.conf to the certificates that the server's is signed with"),
+            ),
+            ClusterError::Refused { code: 403, by_api: true, .. } => (ErrorKind::Server, Some(RIGHTS_HINT)),
+            ClusterError::Refused { by_api: true, .. } if !self.is_transient() => (ErrorKind::Server, None),
+            ClusterError::Refused { code: 404, .. } => (ErrorKind::Server, Some(SERVER_HINT)),
+            ClusterError::Refused { by_api: true, .. } => (ErrorKind::Network, None),
+            ClusterError::Refused { .. } | ClusterError::Malformed { .. } => (ErrorKind::Network, Some(SERVER_HINT)),
+            ClusterError::Setup { source, .. } => match **source {
+                kube::Error::Auth(_) | kube::Error::OpensslTls(_) => (ErrorKind::Authentication, Some(LOGIN_HINT)),
+                _ => (ErrorKind::Config, None),
+            },
+        }
+    }
+}
+
+/// What to do where nobody is let in.
+pub(super) const LOGIN_HINT: &str =
+    "log in with `oc login`, or set token_file, username and password, or use_kerberos in osbs.conf";
+/// What to do about a right that is missing.
+pub(super) const RIGHTS_HINT: &str =
+    "ask the cluster's administrators for that right, or check the namespace and who you are (`oc whoami`)";
+const NETWORK_HINT: &str = "check openshift_url in osbs.conf, and the network";
+const SERVER_HINT: &str = "is openshift_url that of an API server? A proxy may be in between";
+
+impl From<ClusterError> for Error {
+    fn from(error: ClusterError) -> Self {
+        let (kind, hint) = error.kind_and_hint();
+        let error = Error::new(kind, error);
+        match hint {
+            Some(hint) => error.hint(hint),
+            None => error,
         }
     }
 }
@@ -195,7 +268,7 @@ impl Cluster {
     pub async fn wait(&self, what: &str, attempt: u32, error: &ClusterError, patience: Patience) {
         let delay = WAITS.0.saturating_mul(1 << attempt.min(10).saturating_sub(1)).min(WAITS.1);
         let of = (patience == Patience::Some).then_some(PATIENCE);
-        let retry = Retry { operation: what.to_owned(), attempt, of, delay, why: error.to_string() };
+        let retry = Retry { operation: what.to_owned(), attempt, of, delay, why: error.why() };
         self.events.send(BuildEvent::Retrying(retry)).await;
         tokio::time::sleep(delay).await;
     }
@@ -318,12 +391,14 @@ impl Cluster {
         let text = |key: &str| answer.get(key).and_then(Value::as_str).map(str::to_owned);
         let plain = || String::from_utf8_lossy(&bytes[..bytes.len().min(200)]).trim().to_owned();
         let message = text("message").or_else(|| Some(plain()).filter(|text| !text.is_empty()));
-        Err(ClusterError::Refused {
-            what: what.to_owned(),
-            code: status.as_u16(),
-            message: message.unwrap_or_else(|| status.canonical_reason().unwrap_or("no reason given").to_owned()),
-            reason: text("reason").unwrap_or_default(),
-        })
+        let message = message.unwrap_or_else(|| status.canonical_reason().unwrap_or("no reason given").to_owned());
+        let (what, code) = (what.to_owned(), status.as_u16());
+        if let (401 | 403, Login::Nobody(nobody)) = (code, &self.login) {
+            let (url, nobody) = (self.url.to_string(), nobody.clone());
+            return Err(ClusterError::NoCredentials { what, url, nobody, code, message });
+        }
+        let by_api = text("kind").as_deref() == Some("Status");
+        Err(ClusterError::Refused { what, code, message, reason: text("reason").unwrap_or_default(), by_api })
     }
 
     fn network(&self, error: &(dyn std::error::Error + 'static)) -> ClusterError {

@@ -13,6 +13,7 @@ use super::tekton::{
     TaskRunStatus, Terminated,
 };
 use super::user_params::UserParams;
+use crate::error::{Error, ErrorKind};
 use crate::event::{BuildEvent, TaskId, Warning};
 use crate::request::{Artifact, BuildRequest};
 
@@ -34,6 +35,12 @@ pub enum DockerBuildError {
         /// The options, as they are written.
         options: Vec<&'static str>,
     },
+}
+
+impl From<DockerBuildError> for Error {
+    fn from(error: DockerBuildError) -> Self {
+        Error::new(ErrorKind::Refused, error).hint("leave them out, or build on a cluster with Tekton, or on Koji")
+    }
 }
 
 /// Checks that a request asks for nothing that such a build cannot do.

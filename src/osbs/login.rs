@@ -1,5 +1,7 @@
 //! Who we are at the API server, as long as a build takes: a token that may have to be had anew.
 
+use std::fmt;
+
 use super::oauth::{Challenge, OAuthError};
 use super::token::{Token, TokenError};
 use crate::credentials::Secret;
@@ -10,6 +12,8 @@ use crate::http::{self, ClientError, ClientOptions};
 pub enum Login {
     /// There is none: a client certificate, or what a kubeconfig says, which the client sees to itself.
     Elsewhere,
+    /// There is nothing to show, or nothing is to be shown.
+    Nobody(Nobody),
     /// One that is there. Where it is in a file there may be another one later: a pod's, or one that somebody logs in to.
     Token(Token),
     /// One that is got by logging in, as often as is needed.
@@ -19,6 +23,16 @@ pub enum Login {
         /// How to reach the OAuth server. Redirects are the answer, and have to be refused.
         client: ClientOptions,
     },
+}
+
+/// Why nothing is shown to the server: everywhere that something was looked for in vain.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Nobody(pub Vec<String>);
+
+impl fmt::Display for Nobody {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.0.join(", "))
+    }
 }
 
 /// Why there is no token.
@@ -41,6 +55,14 @@ impl LoginError {
         matches!(self, LoginError::OAuth(error) if error.is_transient())
     }
 
+    /// Whether it is about who we are, rather than about reaching the server.
+    pub fn is_refusal(&self) -> bool {
+        match self {
+            LoginError::OAuth(error) => error.is_refusal(),
+            LoginError::Token(_) | LoginError::Client(_) => true,
+        }
+    }
+
     /// What to do about it.
     pub fn hint(&self) -> Option<&'static str> {
         match self {
@@ -58,7 +80,7 @@ impl Login {
     /// When it cannot be had.
     pub async fn token(&self) -> Result<Option<Secret>, LoginError> {
         match self {
-            Login::Elsewhere => Ok(None),
+            Login::Elsewhere | Login::Nobody(_) => Ok(None),
             Login::Token(token) => Ok(Some(token.secret.clone())),
             Login::OAuth { challenge, client } => {
                 let token = challenge.token(&http::client(client)?).await?;
@@ -70,7 +92,7 @@ impl Login {
     /// Whether it makes sense to ask for another token.
     pub fn can_renew(&self) -> bool {
         match self {
-            Login::Elsewhere => false,
+            Login::Elsewhere | Login::Nobody(_) => false,
             Login::Token(token) => token.source.can_be_read_again(),
             Login::OAuth { .. } => true,
         }
@@ -83,7 +105,7 @@ impl Login {
     pub async fn renewed(&self) -> Result<Option<Secret>, LoginError> {
         match self {
             Login::Token(token) => Ok(token.source.read_again()?),
-            Login::Elsewhere | Login::OAuth { .. } => self.token().await,
+            Login::Elsewhere | Login::Nobody(_) | Login::OAuth { .. } => self.token().await,
         }
     }
 }

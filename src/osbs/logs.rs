@@ -129,7 +129,7 @@ impl Follower {
             }
             End::Broken(error) if attempt > 1 => {
                 let operation = format!("reading {}", self.log.name);
-                let retry = Retry { operation, attempt, of: None, delay, why: error.to_string() };
+                let retry = Retry { operation, attempt, of: None, delay, why: error.why() };
                 self.cluster.events().send(BuildEvent::Retrying(retry)).await;
                 tokio::time::sleep(delay).await;
             }
@@ -218,7 +218,7 @@ impl Follower {
 
     async fn cannot_be_read(&self, error: &ClusterError) {
         let what = format!("reading {}", self.log.name);
-        let warning = crate::event::Warning::Degraded { what, why: error.to_string() };
+        let warning = crate::event::Warning::Degraded { what, why: error.why() };
         self.cluster.events().send(BuildEvent::Warned(warning)).await;
     }
 }

@@ -8,14 +8,16 @@ use base64::Engine as _;
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use url::Url;
 
+use super::cluster::LOGIN_HINT;
 use super::kerberos::Kerberos;
-use super::login::{Login, LoginError};
+use super::login::{Login, LoginError, Nobody};
 use super::oauth::{Challenge, Method};
 use super::token::{
     self, Chosen, ConfiguredLogin, FileRole, Identity, Token, TokenError, TokenOrder, TokenSource, TokenWarning,
 };
 use crate::config::osbs::OsbsInstance;
 use crate::credentials::Secret;
+use crate::error::{Error, ErrorKind};
 use crate::http::{ClientOptions, Redirects};
 
 /// Where a pod finds its service account.
@@ -95,6 +97,37 @@ impl From<TokenError> for AccessError {
     }
 }
 
+impl From<AccessError> for Error {
+    fn from(error: AccessError) -> Self {
+        use kube::config::KubeconfigError;
+        let kind = match &error {
+            AccessError::NoServer { .. } | AccessError::Url { .. } => ErrorKind::Config,
+            AccessError::Kubeconfig(source) => match **source {
+                KubeconfigError::LoadCertificateAuthority(_)
+                | KubeconfigError::LoadClientCertificate(_)
+                | KubeconfigError::LoadClientKey(_)
+                | KubeconfigError::ParseCertificates(_) => ErrorKind::Authentication,
+                _ => ErrorKind::Config,
+            },
+            AccessError::Pem { .. } => ErrorKind::Authentication,
+            AccessError::Login(error) if error.is_refusal() => ErrorKind::Authentication,
+            AccessError::Login(_) => ErrorKind::Network,
+        };
+        let hint = match &error {
+            AccessError::NoServer { instance } => Some(format!(
+                "set openshift_url in [{instance}] of osbs.conf, give --openshift-url, or log in with `oc login`"
+            )),
+            AccessError::Login(error) => Some(error.hint().unwrap_or(LOGIN_HINT).to_owned()),
+            AccessError::Url { .. } | AccessError::Kubeconfig(_) | AccessError::Pem { .. } => None,
+        };
+        let error = Error::new(kind, error);
+        match hint {
+            Some(hint) => error.hint(hint),
+            None => error,
+        }
+    }
+}
+
 /// Finds the server and a way in. Reads files; asks nobody.
 ///
 /// # Errors
@@ -136,7 +169,8 @@ pub async fn access(sources: Sources<'_>) -> Result<Access, AccessError> {
     let login = match chosen.identity {
         Identity::Token(token) => Login::Token(token),
         Identity::Challenge => login(instance, &url),
-        Identity::Certificate | Identity::Kubeconfig(_) | Identity::Nobody => Login::Elsewhere,
+        Identity::Certificate | Identity::Kubeconfig(_) => Login::Elsewhere,
+        Identity::Nobody(places) => Login::Nobody(Nobody(places)),
     };
     let from_pod = || std::fs::read_to_string(in_pod.join("namespace")).ok().map(|text| text.trim().to_owned());
     let from_context = Some(config.default_namespace.clone()).filter(|namespace| namespace != DEFAULT_NAMESPACE);
@@ -165,7 +199,7 @@ fn identity(sources: &Sources<'_>, url: &Url, kubeconfig: Option<&Kubeconfig>) -
         token_file: instance.credentials.token_file.as_deref(),
         instance_file: instance_file.as_deref(),
         configured: configured(instance),
-        keyring: Some(&keyring),
+        keyring: cfg!(feature = "keyring").then_some(&keyring),
         kubeconfig,
         pod_file: Some(Path::new(token::POD_TOKEN)),
     })

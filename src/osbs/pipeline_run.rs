@@ -8,11 +8,15 @@ use std::collections::BTreeMap;
 use http::Method;
 use serde_json::{Map, Value, json};
 
-use super::cluster::{Cluster, ClusterError, Patience};
+use super::cluster::{Cluster, ClusterError, Patience, RIGHTS_HINT};
 use super::conversion;
 use super::run_kind::RunKind;
 use super::tekton::Version;
+use crate::error::{Error, ErrorKind};
 use crate::event::{BuildEvent, TaskId, TaskState, Warning};
+
+/// What to do about a run that is not there.
+pub const NOT_THERE_HINT: &str = "is it the right cluster and namespace? Runs that ended well may have been deleted";
 
 /// The names that OSBS's pipelines have had for the parameter with the user's parameters.
 const USER_PARAMS: [&str; 2] = ["user-params", "USER_PARAMS"];
@@ -79,6 +83,38 @@ pub enum CreateError {
         /// The name.
         name: String,
     },
+}
+
+impl From<CreateError> for Error {
+    fn from(error: CreateError) -> Self {
+        match error {
+            CreateError::Cluster(error) => refused(error),
+            error @ (CreateError::Missing { .. } | CreateError::Binding { .. }) => Error::new(ErrorKind::Config, error)
+                .hint("set these keys in the instance's section of osbs.conf, or pipeline_run_path to the site's template"),
+            error @ CreateError::Taken { .. } => Error::new(ErrorKind::Refused, error).hint("try again"),
+        }
+    }
+}
+
+/// A create that the server itself said no to: a right that is missing, a quota that is full, a rule of the site's.
+fn refused(error: ClusterError) -> Error {
+    let ClusterError::Refused { by_api: true, code, message, .. } = &error else { return error.into() };
+    if *code == 401 || error.is_transient() {
+        return error.into();
+    }
+    let hint = match code {
+        403 if message.contains("exceeded quota") => {
+            Some("wait until other builds have ended or delete old ones, or ask for a larger quota")
+        }
+        403 if message.contains("cannot create resource") => Some(RIGHTS_HINT),
+        403 => Some("the cluster's policies do not admit this build: ask its administrators"),
+        _ => None,
+    };
+    let error = Error::new(ErrorKind::Refused, error);
+    match hint {
+        Some(hint) => error.hint(hint),
+        None => error,
+    }
 }
 
 /// Makes a run of the cluster's pipeline. What has a default there, or is optional, is left to the pipeline.

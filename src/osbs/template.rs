@@ -12,6 +12,7 @@ use serde_json::{Map, Value};
 
 use super::conversion;
 use super::tekton::Version;
+use crate::error::{Error, ErrorKind};
 
 /// What the variables of OSBS begin with.
 const PREFIX: &str = "osbs_";
@@ -108,6 +109,12 @@ pub enum TemplateError {
         /// The version that the cluster serves.
         version: Version,
     },
+}
+
+impl From<TemplateError> for Error {
+    fn from(error: TemplateError) -> Self {
+        Error::new(ErrorKind::Config, error)
+    }
 }
 
 /// Reads a template.

@@ -72,6 +72,25 @@ impl<'a> TokenOrder<'a> {
             pod_file: None,
         }
     }
+
+    /// Where credentials were looked for when there are none.
+    pub fn places(&self) -> Vec<String> {
+        if self.use_auth == Some(false) {
+            return vec!["`use_auth` in osbs.conf switches them off".to_owned()];
+        }
+        let mut places = vec!["not in osbs.conf".to_owned()];
+        places.extend(self.instance_file.map(|path| format!("no {}", path.display())));
+        places.push(match self.keyring {
+            Some(_) => "nothing in the keyring".to_owned(),
+            None => "no keyring".to_owned(),
+        });
+        places.push(match self.kubeconfig {
+            Some(_) => "nobody for this server in the kubeconfig".to_owned(),
+            None => "no kubeconfig".to_owned(),
+        });
+        places.extend(self.pod_file.map(|_| "no token of a pod".to_owned()));
+        places
+    }
 }
 
 /// How the instance says to log in.
@@ -94,8 +113,8 @@ pub enum Identity {
     Certificate,
     /// A user of the kubeconfig without a token, for the `kube` crate to see to.
     Kubeconfig(KubeconfigUser),
-    /// There is nothing to show, or nothing is to be shown.
-    Nobody,
+    /// There is nothing to show, or nothing is to be shown: where it was looked for.
+    Nobody(Vec<String>),
 }
 
 /// What was chosen, and what to tell the user about it.
@@ -303,7 +322,7 @@ pub fn choose(order: &TokenOrder<'_>) -> Result<Chosen, TokenError> {
 fn identity(order: &TokenOrder<'_>, warnings: &mut Vec<TokenWarning>) -> Result<Identity, TokenError> {
     if order.use_auth == Some(false) {
         let certificate = order.configured == Some(ConfiguredLogin::Certificate);
-        return Ok(if certificate { Identity::Certificate } else { Identity::Nobody });
+        return Ok(if certificate { Identity::Certificate } else { Identity::Nobody(order.places()) });
     }
     if let Some(token) = configured_token(order, warnings)? {
         return Ok(Identity::Token(token));
@@ -324,7 +343,7 @@ fn identity(order: &TokenOrder<'_>, warnings: &mut Vec<TokenWarning>) -> Result<
         return Ok(identity);
     }
     let pod = order.pod_file.map(|path| file_if_there(path, FileRole::Pod, warnings)).transpose()?.flatten();
-    Ok(pod.map_or(Identity::Nobody, Identity::Token))
+    Ok(pod.map_or_else(|| Identity::Nobody(order.places()), Identity::Token))
 }
 
 /// What the command line, osbs.conf and the instance's file say.

@@ -10,6 +10,7 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value, json};
 
 use super::naming::{self, Kind, Postfix};
+use crate::error::{Error, ErrorKind};
 use crate::request::check::FileReport;
 use crate::request::{Artifact, BuildRequest};
 
@@ -40,6 +41,18 @@ pub enum UserParamsError {
     /// Without it there is no name for the image.
     #[error("required label missing from Dockerfile: com.redhat.component")]
     NoComponent,
+}
+
+impl From<UserParamsError> for Error {
+    fn from(error: UserParamsError) -> Self {
+        let hint = match &error {
+            UserParamsError::BuildLimit { most, .. } => {
+                format!("set buildtime_limit in container.yaml to {most} or less")
+            }
+            UserParamsError::NoComponent => "add LABEL com.redhat.component=NAME to the last stage".to_owned(),
+        };
+        Error::new(ErrorKind::Refused, error).hint(hint)
+    }
 }
 
 /// The name and the parameters of a build.

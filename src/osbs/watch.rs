@@ -17,10 +17,12 @@ use super::cluster::{Cluster, ClusterError, Patience};
 use super::collection::{Change, Observer, Selection};
 use super::logs::decoder::Special;
 use super::logs::{Followed, Follower};
+use super::pipeline_run::NOT_THERE_HINT;
 use super::results;
 use super::run_kind::RunKind;
 use super::tekton::{Pod, RUN_LABEL, TaskRun, read};
 use crate::builder::Interrupt;
+use crate::error::{Error, ErrorKind};
 use crate::event::{BuildEvent, BuildOutcome, Warning};
 use model::{Action, Follow, Model};
 
@@ -76,6 +78,15 @@ pub enum WatchError {
         /// Where it was looked for.
         namespace: String,
     },
+}
+
+impl From<WatchError> for Error {
+    fn from(error: WatchError) -> Self {
+        match error {
+            WatchError::Cluster(error) => error.into(),
+            error @ WatchError::NoSuchRun { .. } => Error::new(ErrorKind::Server, error).hint(NOT_THERE_HINT),
+        }
+    }
 }
 
 /// Something that happened.
@@ -187,7 +198,7 @@ impl<'a> Watcher<'a> {
                 Some(news) = news.recv() => self.take(news).await,
                 Some(Ok(Err(error))) = observers.join_next() => return Err(error.into()),
                 Some(Ok(Err(error))) = on_pods.join_next() => {
-                    let warning = Warning::Degraded { what: "looking at pods".to_owned(), why: error.to_string() };
+                    let warning = Warning::Degraded { what: "looking at pods".to_owned(), why: error.why() };
                     self.tell(BuildEvent::Warned(warning)).await;
                 }
                 Some(Ok(followed)) = self.followers.join_next() => self.followed.push(followed),

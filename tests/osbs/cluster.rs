@@ -4,7 +4,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 
 use crate::support::kube_api::play::Play;
-use crate::support::kube_api::{KubeApi, OAuth, Options, TOKEN};
+use crate::support::kube_api::{KubeApi, OAuth, Options, TOKEN, Trick};
 use crate::support::osbs_world::OsbsWorld;
 
 /// A world whose osbs.conf has a template and no credentials.
@@ -168,8 +168,12 @@ fn a_kubeconfig_is_for_its_own_server() {
     world.sandbox.write("home/.kube/config", &kubeconfig("https://another.example.com:6443"));
     let before = tokens(&world).len();
     let run = world.build(&[]);
-    assert_eq!(run.status, Some(4), "{run}");
+    assert_eq!(run.status, Some(5), "{run}");
+    let places = "(not in osbs.conf, no $ROOT/home/.osbs/default_binary.token, nothing in the keyring, \
+                  nobody for this server in the kubeconfig, no token of a pod)";
+    assert!(run.stderr.contains(places), "{run}");
     assert!(run.stderr.contains("User \"system:anonymous\" cannot"), "{run}");
+    assert!(run.stderr.contains("hint: log in with `oc login`"), "{run}");
     assert_eq!(tokens(&world).len(), before);
     // Without osbs.conf the current context is the cluster.
     fs::remove_file(world.sandbox.root().join("home/.config/osbs.conf")).unwrap();
@@ -251,8 +255,22 @@ fn what_may_not_be_done_is_named() {
     world.server.change(|state| state.forbidden.insert("create pipelineruns".into()));
     let run = world.build(&[]);
     assert_eq!(run.status, Some(4), "{run}");
-    let expected = "pipelineruns.tekton.dev is forbidden: User \"packager\" cannot create resource \"pipelineruns\" in API group \"tekton.dev\"";
-    assert!(run.stderr.contains(expected), "{run}");
+    let expected = "create pipelineruns: server returned error 403: pipelineruns.tekton.dev is forbidden: User \"packager\" cannot create resource \"pipelineruns\" in API group \"tekton.dev\"";
+    assert!(run.stderr.contains(expected) && run.stderr.contains("hint: ask the cluster's administrators"), "{run}");
+    // A full quota is no missing right.
+    let quota = "pipelineruns.tekton.dev \"x\" is forbidden: exceeded quota: builds, requested: 1, used: 5, limited: 5";
+    let denied = "admission webhook \"policy.example.com\" denied the request: not on Fridays";
+    for (code, message, hint) in [
+        (403, quota, "hint: wait until other builds have ended or delete old ones, or ask for a larger quota"),
+        (403, denied, "hint: the cluster's policies do not admit this build"),
+        (422, "PipelineRun \"x\" is invalid: spec.y: Forbidden: no", "is invalid"),
+    ] {
+        world.server.trick("POST /apis/tekton.dev", Trick::Status(code, message.into()));
+        let run = world.build(&[]);
+        assert_eq!(run.status, Some(4), "{run}");
+        assert!(run.stderr.contains(message) && run.stderr.contains(hint), "{run}");
+        assert!(!run.stderr.contains("for that right"), "{run}");
+    }
     // Who may not see pods sees everything else.
     let world = OsbsWorld::new();
     let _clone = world.clone();
@@ -281,6 +299,26 @@ fn certificates_are_verified() {
     let run = world.build(&[]);
     assert!(run.succeeded(), "{run}");
     assert!(run.stderr.contains("certificate is not verified, because of verify_ssl"), "{run}");
+}
+
+#[test]
+fn before_there_is_a_build_a_server_that_is_broken_is_no_refusal() {
+    let world = OsbsWorld::new();
+    let _clone = world.clone();
+    for (trick, expected) in [
+        (Trick::Page, "get apis: the answer is not understood"),
+        (Trick::Status(503, "later".into()), "get apis: server returned error 503: later"),
+    ] {
+        for _ in 0..5 {
+            world.server.trick("GET /apis/tekton.dev", trick.clone());
+        }
+        let run = world.build(&[]);
+        assert_eq!(run.status, Some(6), "{run}");
+        assert!(run.stderr.contains(expected), "{run}");
+        // An operation is named once.
+        assert!(!run.stderr.contains("get apis failed (get apis"), "{run}");
+        world.server.change(|state| state.tricks.clear());
+    }
 }
 
 #[test]

@@ -223,7 +223,7 @@ fn answers_that_make_no_sense_are_told_and_never_waited_for() {
     world.server.trick_for_good("pipelineruns?fieldSelector", Trick::Page);
     world.server.cut_watches();
     let finished = build.finish();
-    assert_eq!(finished.status, Some(1), "{finished}");
+    assert_eq!(finished.status, Some(6), "{finished}");
     assert!(
         finished.stderr.contains("watch pipelineruns: the answer is not understood: <html>Please sign in.</html>"),
         "{finished}"

@@ -34,6 +34,7 @@ fn name(identity: &Identity) -> String {
     match identity {
         Identity::Token(token) => token.secret.expose().to_owned(),
         Identity::Kubeconfig(user) => format!("{:?} of {} in {}", user.login, user.user, user.context),
+        Identity::Nobody(_) => "Nobody".to_owned(),
         other => format!("{other:?}"),
     }
 }
