@@ -1,8 +1,6 @@
 //! A web server with files, as the lookaside cache is one: it counts who asks for what, and misbehaves where that is wanted.
 
 use std::collections::{HashMap, VecDeque};
-use std::io;
-use std::net::{Ipv4Addr, TcpListener as StdListener};
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::thread;
@@ -13,10 +11,6 @@ use axum::http::{HeaderMap, Request, Response, StatusCode, header};
 use bytes::Bytes;
 use futures_util::stream;
 use hyper::body::Incoming;
-use hyper::server::conn::http1;
-use hyper::service::service_fn;
-use hyper_util::rt::TokioIo;
-use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
@@ -24,6 +18,7 @@ use tokio_rustls::TlsAcceptor;
 
 use super::faults;
 use super::koji_hub::tls;
+use super::serving::{self, Answer, Port, closed};
 
 /// What every file says of its age.
 pub const LAST_MODIFIED: &str = "Wed, 21 Oct 2015 07:28:00 GMT";
@@ -131,18 +126,18 @@ impl Lookaside {
 
     fn start_with(acceptor: Option<TlsAcceptor>) -> Lookaside {
         let state = Arc::new(Mutex::new(State::default()));
-        let (http, port) = bind();
-        let https = acceptor.map(|acceptor| (bind(), acceptor));
-        let https_port = https.as_ref().map(|((_, port), _)| *port);
+        let (http, https) = (serving::bind(0), acceptor.as_ref().map(|_| serving::bind(0)));
+        let (port, https_port) = (serving::port(&http), https.as_ref().map(serving::port));
         let (stop, stopped) = oneshot::channel();
         let shared = Arc::clone(&state);
         let thread = thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
             runtime.block_on(async {
                 let mut listening = JoinSet::new();
-                listening.spawn(serve(Arc::clone(&shared), http, None));
-                if let Some(((listener, _), acceptor)) = https {
-                    listening.spawn(serve(shared, listener, Some(acceptor)));
+                let https = https.map(|listener| Port::new(listener, acceptor));
+                for port in [Some(Port::new(http, None)), https].into_iter().flatten() {
+                    let shared = Arc::clone(&shared);
+                    listening.spawn(port.serve(move |request, _| std::future::ready(answer(&shared, &request))));
                 }
                 let _ = stopped.await;
             });
@@ -225,45 +220,7 @@ fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
     state.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
 }
 
-fn bind() -> (StdListener, u16) {
-    let listener = StdListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port of the loopback");
-    listener.set_nonblocking(true).expect("a socket that does not block");
-    let port = listener.local_addr().expect("an address").port();
-    (listener, port)
-}
-
-async fn serve(state: Arc<Mutex<State>>, listener: StdListener, acceptor: Option<TlsAcceptor>) {
-    let listener = TcpListener::from_std(listener).expect("a listener");
-    let mut connections = JoinSet::new();
-    while let Ok((stream, _)) = listener.accept().await {
-        let _ = stream.set_nodelay(true);
-        let (state, acceptor) = (Arc::clone(&state), acceptor.clone());
-        connections.spawn(async move {
-            match acceptor {
-                None => connection(state, TokioIo::new(stream)).await,
-                Some(acceptor) => {
-                    if let Ok(stream) = acceptor.accept(stream).await {
-                        connection(state, TokioIo::new(stream)).await;
-                    }
-                }
-            }
-        });
-        while connections.try_join_next().is_some() {}
-    }
-}
-
-async fn connection<S>(state: Arc<Mutex<State>>, stream: TokioIo<S>)
-where
-    S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send + 'static,
-{
-    let service = service_fn(move |request| {
-        let answer = answer(&state, &request);
-        async move { answer }
-    });
-    let _ = http1::Builder::new().serve_connection(stream, service).await;
-}
-
-fn answer(state: &Mutex<State>, request: &Request<Incoming>) -> Result<Response<Body>, io::Error> {
+fn answer(state: &Mutex<State>, request: &Request<Incoming>) -> Answer {
     let path = request.uri().path_and_query().map(ToString::to_string).unwrap_or_default();
     let mut state = lock(state);
     state.requests.push(Recorded { path: path.clone(), headers: request.headers().clone() });
@@ -362,8 +319,4 @@ fn body(content: Content, begin: u64, stop: Option<(u64, After)>, bytes_per_seco
             Some((Ok(piece), Some(next)))
         }
     }))
-}
-
-fn closed() -> io::Error {
-    io::Error::new(io::ErrorKind::ConnectionAborted, "closed on purpose")
 }

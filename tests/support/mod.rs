@@ -14,4 +14,5 @@ pub mod processes;
 pub mod registry;
 pub mod rpms;
 pub mod sandbox;
+pub mod serving;
 pub mod world;

@@ -14,6 +14,8 @@
 mod faults;
 #[path = "koji_hub/mod.rs"]
 mod koji_hub;
+#[path = "serving.rs"]
+mod serving;
 
 use std::fs;
 use std::io::{self, Write as _};

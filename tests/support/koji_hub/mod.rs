@@ -39,6 +39,7 @@ pub use misbehaviour::Fault;
 pub use state::TaskState;
 
 use super::faults;
+use super::serving::{self, Port};
 use misbehaviour::Injection;
 use state::{State, Task};
 use xmlrpc::Call;
@@ -185,10 +186,10 @@ impl Hub {
     /// Starts a hub with the usual users, tags, targets and packages.
     pub fn start(options: HubOptions) -> Hub {
         let acceptor = options.tls.as_deref().map(tls::set_up);
-        let listener = server::bind(options.port);
-        let port = listener.local_addr().expect("an address").port();
-        let https = acceptor.as_ref().map(|_| server::bind(0));
-        let https_port = https.as_ref().map(|listener| listener.local_addr().expect("an address").port());
+        let listener = serving::bind(options.port);
+        let port = serving::port(&listener);
+        let https = acceptor.as_ref().map(|_| serving::bind(0));
+        let https_port = https.as_ref().map(serving::port);
         let state = Mutex::new(State::seeded(options));
         let shared = Arc::new(Shared { state, changed: Condvar::new(), stopped: AtomicBool::new(false) });
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
@@ -212,12 +213,12 @@ impl Hub {
     }
 
     fn listen(&self, http: std::net::TcpListener, https: Option<std::net::TcpListener>) {
-        let mut listening = self.listening.lock().expect("not poisoned");
-        listening.push(self.runtime.spawn(server::serve(Arc::clone(&self.shared), http, None)));
-        if let Some(https) = https {
-            let serve = server::serve(Arc::clone(&self.shared), https, self.acceptor.clone());
-            listening.push(self.runtime.spawn(serve));
-        }
+        let https = https.map(|listener| Port::new(listener, self.acceptor.clone()));
+        let ports = [Some(Port::new(http, None)), https].into_iter().flatten();
+        self.listening.lock().expect("not poisoned").extend(ports.map(|port| {
+            let shared = Arc::clone(&self.shared);
+            self.runtime.spawn(port.serve(move |request, name| server::answer(Arc::clone(&shared), request, name)))
+        }));
     }
 
     /// Closes the ports and all connections.
@@ -232,7 +233,7 @@ impl Hub {
 
     /// Opens the same ports again.
     pub fn listen_again(&self) {
-        self.listen(server::bind(self.port), self.https_port.map(server::bind));
+        self.listen(serving::bind(self.port), self.https_port.map(serving::bind));
     }
 
     pub fn port(&self) -> u16 {

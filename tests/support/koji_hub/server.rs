@@ -1,7 +1,6 @@
 //! HTTP: takes requests apart, lets the state answer them, and misbehaves where that is wanted.
 
 use std::io;
-use std::net::{Ipv4Addr, TcpListener as StdListener};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,68 +10,20 @@ use axum::http::{HeaderMap, Method, Request, Response, StatusCode, header};
 use bytes::Bytes;
 use futures_util::{StreamExt as _, stream};
 use hyper::body::Incoming;
-use hyper::server::conn::http1;
-use hyper::service::service_fn;
-use hyper_util::rt::TokioIo;
-use tokio::net::TcpListener;
-use tokio::task::JoinSet;
-use tokio_rustls::TlsAcceptor;
 
+use super::super::serving::{Answer, closed};
 use super::misbehaviour::Fault;
 use super::sessions::{Claim, WebUser};
 use super::state::calls_within;
 use super::xmlrpc::{Call, HubFault, Value, parse_call, write_response};
-use super::{Recorded, Shared, files, tls, uploads};
+use super::{Recorded, Shared, files, uploads};
 
 /// Longer requests are refused, as by a hub with Koji's default `MaxRequestLength`.
 const LONGEST_REQUEST: usize = 4 * 1024 * 1024;
 
-/// Binds a port of the loopback; 0 for any.
-pub fn bind(port: u16) -> StdListener {
-    let listener = StdListener::bind((Ipv4Addr::LOCALHOST, port)).expect("a port of the loopback");
-    listener.set_nonblocking(true).expect("a socket that does not block");
-    listener
-}
-
-/// Serves a port until the task is aborted, which also ends the connections.
-pub async fn serve(shared: Arc<Shared>, listener: StdListener, acceptor: Option<TlsAcceptor>) {
-    let listener = TcpListener::from_std(listener).expect("a listener");
-    let mut connections = JoinSet::new();
-    while let Ok((stream, _)) = listener.accept().await {
-        // Whole answers in few packets, without waiting for the client to acknowledge.
-        let _ = stream.set_nodelay(true);
-        let (shared, acceptor) = (Arc::clone(&shared), acceptor.clone());
-        connections.spawn(async move {
-            match acceptor {
-                None => connection(shared, TokioIo::new(stream), None).await,
-                Some(acceptor) => {
-                    if let Ok(stream) = acceptor.accept(stream).await {
-                        let user = tls::client_name(&stream);
-                        let user = user.map(|name| WebUser { name, authtype: 2 });
-                        connection(shared, TokioIo::new(stream), user).await;
-                    }
-                }
-            }
-        });
-        while connections.try_join_next().is_some() {}
-    }
-}
-
-async fn connection<S>(shared: Arc<Shared>, stream: TokioIo<S>, user: Option<WebUser>)
-where
-    S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send + 'static,
-{
-    let service = service_fn(|request| answer(Arc::clone(&shared), request, user.clone()));
-    // An error is the connection's end, wanted (`Fault::Reset`) or the client's doing.
-    let _ = http1::Builder::new().serve_connection(stream, service).await;
-}
-
-/// Answers a request; an error closes the connection without an answer.
-async fn answer(
-    shared: Arc<Shared>,
-    request: Request<Incoming>,
-    tls_user: Option<WebUser>,
-) -> Result<Response<Body>, io::Error> {
+/// Answers a request of a client whose certificate has a name.
+pub async fn answer(shared: Arc<Shared>, request: Request<Incoming>, name: Option<String>) -> Answer {
+    let tls_user = name.map(|name| WebUser { name, authtype: 2 });
     let (parts, body) = request.into_parts();
     if is_hub(parts.uri.path()) && uploads::is_upload(&parts) {
         return uploads::serve(shared, parts, body).await;
@@ -106,7 +57,7 @@ async fn answer(
 }
 
 /// What comes instead of the hub's own answer, nothing having been executed.
-pub async fn instead(fault: Option<&Fault>) -> Option<Result<Response<Body>, io::Error>> {
+pub async fn instead(fault: Option<&Fault>) -> Option<Answer> {
     match fault? {
         Fault::Reset => Some(Err(closed())),
         Fault::Status(status, page) => Some(Ok(html(*status, page))),
@@ -194,7 +145,7 @@ pub fn plain(status: StatusCode, text: &str) -> Response<Body> {
 }
 
 /// Announces the whole body, and ends the connection in its middle.
-pub async fn cut(response: Response<Body>) -> Result<Response<Body>, io::Error> {
+pub async fn cut(response: Response<Body>) -> Answer {
     let (mut parts, body) = response.into_parts();
     let bytes = to_bytes(body, usize::MAX).await.map_err(io::Error::other)?;
     parts.headers.insert(header::CONTENT_LENGTH, bytes.len().into());
@@ -206,8 +157,4 @@ pub async fn cut(response: Response<Body>) -> Result<Response<Body>, io::Error> 
     });
     let body = Body::from_stream(stream::once(async { Ok(half) }).chain(end));
     Ok(Response::from_parts(parts, body))
-}
-
-pub fn closed() -> io::Error {
-    io::Error::new(io::ErrorKind::ConnectionAborted, "closed on purpose")
 }

@@ -13,6 +13,7 @@ use bytes::Bytes;
 use futures_util::StreamExt as _;
 use hyper::body::Incoming;
 
+use super::super::serving::closed;
 use super::args::Args;
 use super::content_generator::digest;
 use super::misbehaviour::Fault;
@@ -74,7 +75,7 @@ pub async fn serve(shared: Arc<Shared>, parts: Parts, body: Incoming) -> Result<
         fault
     });
     let wanted = match fault {
-        Some(Fault::Reset) => return Err(server::closed()),
+        Some(Fault::Reset) => return Err(closed()),
         Some(Fault::CutRequest) => usize::try_from(length / 2).unwrap_or(0),
         _ => usize::MAX,
     };
@@ -90,7 +91,7 @@ pub async fn serve(shared: Arc<Shared>, parts: Parts, body: Incoming) -> Result<
         state.raw_upload(&caller, &to, &bytes)
     });
     match fault {
-        Some(Fault::LoseAnswer | Fault::CutRequest) => Err(server::closed()),
+        Some(Fault::LoseAnswer | Fault::CutRequest) => Err(closed()),
         Some(Fault::CutBody) => server::cut(server::xml(&answer)).await,
         _ => Ok(server::xml(&answer)),
     }

@@ -1,7 +1,5 @@
 //! Answers: JSON, and the `Status` objects that say no, in the server's own words.
 
-use std::io;
-
 use axum::body::Body;
 use axum::http::{Response, StatusCode, header};
 use serde_json::{Value, json};
@@ -105,9 +103,4 @@ pub fn unsupported(accepted: &str) -> Response<Body> {
 pub fn plain_404() -> Response<Body> {
     let builder = Response::builder().status(404).header(header::CONTENT_TYPE, "text/plain; charset=utf-8");
     builder.body(Body::from("404 page not found\n")).expect("an answer")
-}
-
-/// Ends a connection without an answer, or in the middle of one.
-pub fn closed() -> io::Error {
-    io::Error::new(io::ErrorKind::ConnectionReset, "closed on purpose")
 }

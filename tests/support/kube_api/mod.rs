@@ -23,15 +23,12 @@ mod task;
 mod versions;
 mod watches;
 
-use std::io;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use axum::body::Body;
-use axum::http::Response;
 use serde_json::Value;
 use tokio::runtime::Runtime;
 use tokio::sync::watch;
@@ -39,6 +36,7 @@ use tokio_rustls::TlsAcceptor;
 
 use super::faults;
 use super::koji_hub::tls;
+use super::serving::{self, Answer, Port};
 
 pub use misbehaviour::Trick;
 pub use oauth::OAuth;
@@ -53,9 +51,6 @@ use misbehaviour::Injection;
 pub const NAMESPACE: &str = "osbs";
 /// A token that lets in.
 pub const TOKEN: &str = "sha256~good";
-
-/// An answer, or a closed connection.
-type Answer = Result<Response<Body>, io::Error>;
 
 /// How the server begins.
 #[derive(Debug, Clone, Default)]
@@ -157,8 +152,8 @@ impl KubeApi {
 
     /// A server as `options` say.
     pub fn with(options: Options) -> KubeApi {
-        let listener = server::bind(0).expect("a port of the loopback");
-        let port = listener.local_addr().expect("an address").port();
+        let listener = serving::bind(0);
+        let port = serving::port(&listener);
         let acceptor = options.tls.as_deref().map(tls::set_up);
         let scheme = if acceptor.is_some() { "https" } else { "http" };
         let mut state = State { version: 100, ..State::default() };
@@ -187,9 +182,9 @@ impl KubeApi {
     }
 
     fn serve(&self, listener: std::net::TcpListener) {
-        let acceptor = self.acceptor.clone();
-        let runtime = self.runtime.as_ref().expect("a runtime");
-        let task = runtime.spawn(server::serve(Arc::clone(&self.shared), listener, acceptor));
+        let port = Port { kills: Some(self.shared.kills()), ..Port::new(listener, self.acceptor.clone()) };
+        let (runtime, shared) = (self.runtime.as_ref().expect("a runtime"), Arc::clone(&self.shared));
+        let task = runtime.spawn(port.serve(move |request, _| server::answer(Arc::clone(&shared), request)));
         *self.serving.lock().unwrap() = Some(task);
     }
 
@@ -290,14 +285,7 @@ impl KubeApi {
 
     /// Listens again, with the state as it was.
     pub fn listen_again(&self) {
-        let deadline = Instant::now() + Duration::from_secs(5);
-        while Instant::now() < deadline {
-            if let Ok(listener) = server::bind(self.port) {
-                return self.serve(listener);
-            }
-            std::thread::sleep(Duration::from_millis(10));
-        }
-        panic!("the port is taken");
+        self.serve(serving::bind(self.port));
     }
 
     /// Waits for a run to be there: the one that was created last.

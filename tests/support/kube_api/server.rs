@@ -1,6 +1,5 @@
 //! HTTP: connections, and what a request is about.
 
-use std::net::{Ipv4Addr, TcpListener as StdListener};
 use std::sync::Arc;
 
 use axum::body::{Body, to_bytes};
@@ -8,15 +7,10 @@ use axum::http::request::Parts;
 use axum::http::{Method, Request};
 use bytes::Bytes;
 use hyper::body::Incoming;
-use hyper::server::conn::http1;
-use hyper::service::service_fn;
-use hyper_util::rt::TokioIo;
 use serde_json::json;
-use tokio::net::TcpListener;
-use tokio::task::JoinSet;
-use tokio_rustls::TlsAcceptor;
 
-use super::answers::{bad_request, closed, json_answer, plain_404, status};
+use super::super::serving::closed;
+use super::answers::{bad_request, json_answer, plain_404, status};
 use super::objects::Asked;
 use super::resources::{self, discovery};
 use super::state::{Collection, Recorded};
@@ -25,50 +19,8 @@ use super::{Answer, Shared, Trick, access, builds, logs, oauth, objects, watches
 /// The largest body that etcd takes, and with it the API server.
 const LARGEST: usize = 3 << 20;
 
-/// Binds a port of the loopback; 0 for any.
-pub fn bind(port: u16) -> std::io::Result<StdListener> {
-    let listener = StdListener::bind((Ipv4Addr::LOCALHOST, port))?;
-    listener.set_nonblocking(true)?;
-    Ok(listener)
-}
-
-/// Serves a port until the task is aborted, which also ends the connections.
-pub async fn serve(shared: Arc<Shared>, listener: StdListener, acceptor: Option<TlsAcceptor>) {
-    let listener = TcpListener::from_std(listener).expect("a listener");
-    let mut connections = JoinSet::new();
-    while let Ok((stream, _)) = listener.accept().await {
-        let _ = stream.set_nodelay(true);
-        let (shared, acceptor) = (Arc::clone(&shared), acceptor.clone());
-        let mut kills = shared.kills();
-        let served = async move {
-            match acceptor {
-                None => connection(shared, TokioIo::new(stream)).await,
-                Some(acceptor) => {
-                    if let Ok(stream) = acceptor.accept(stream).await {
-                        connection(shared, TokioIo::new(stream)).await;
-                    }
-                }
-            }
-        };
-        connections.spawn(async move {
-            tokio::select! {
-                () = served => {}
-                _ = kills.changed() => {}
-            }
-        });
-        while connections.try_join_next().is_some() {}
-    }
-}
-
-async fn connection<S>(shared: Arc<Shared>, stream: TokioIo<S>)
-where
-    S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send + 'static,
-{
-    let service = service_fn(|request| answer(Arc::clone(&shared), request));
-    let _ = http1::Builder::new().serve_connection(stream, service).await;
-}
-
-async fn answer(shared: Arc<Shared>, request: Request<Incoming>) -> Answer {
+/// Answers a request.
+pub async fn answer(shared: Arc<Shared>, request: Request<Incoming>) -> Answer {
     let (parts, body) = request.into_parts();
     let Ok(body) = to_bytes(Body::new(body), LARGEST).await else {
         let message = format!("Request entity too large: limit is {LARGEST}");

@@ -12,8 +12,9 @@ use futures_util::stream;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
+use super::super::serving::closed;
 use super::Shared;
-use super::answers::{closed, failure, status};
+use super::answers::{failure, status};
 use super::resources::api_version;
 use super::selectors::Selectors;
 use super::server::{Query, Target};
