@@ -208,7 +208,7 @@ impl From<SourcesError> for crate::error::Error {
             SourcesError::NotAFile => Some("rename it: dist-git keeps the list of source files under that name"),
             SourcesError::Line { .. } => Some("`fedpkg new-sources FILE…` uploads files and writes the list anew"),
         };
-        let error = crate::error::Error::new(crate::error::ErrorKind::Checkout, error);
+        let error = crate::error::Error::new(crate::error::ErrorKind::Refused, error);
         match hint {
             Some(hint) => error.hint(hint),
             None => error,

@@ -18,7 +18,7 @@ use tokio::net::unix::pipe;
 use tokio::process::{Child, Command};
 
 use super::guard::{self, GUARD};
-use super::trouble::Trouble;
+use super::trouble::{self, Trouble};
 use crate::builder::Interrupt;
 use crate::http;
 
@@ -205,7 +205,7 @@ pub async fn output(command: &mut Command, what: &str) -> Result<Vec<u8>, Engine
     tokio::try_join!(read_out, read_err).map_err(cannot)?;
     let status = child.wait().await.map_err(cannot)?;
     group.ended();
-    judge(status, &err, &program, what)?;
+    judge(status, &err, &program, what, Trouble::of)?;
     Ok(out)
 }
 
@@ -265,7 +265,7 @@ pub async fn stream(
     if deadline.is_some() {
         return Err(EngineError::Interrupted { what: what.to_owned() });
     }
-    judge(status, tail.bytes(), &program, what)
+    judge(status, tail.bytes(), &program, what, Trouble::of_build)
 }
 
 async fn sleep_until(deadline: Option<tokio::time::Instant>) {
@@ -290,7 +290,13 @@ fn name_of(command: &Command) -> String {
     Path::new(program).file_name().unwrap_or(OsStr::new("?")).to_string_lossy().into_owned()
 }
 
-fn judge(status: ExitStatus, stderr: &[u8], program: &str, what: &str) -> Result<(), EngineError> {
+fn judge(
+    status: ExitStatus,
+    stderr: &[u8],
+    program: &str,
+    what: &str,
+    trouble_of: fn(&str) -> Trouble,
+) -> Result<(), EngineError> {
     if status.success() {
         return Ok(());
     }
@@ -298,23 +304,9 @@ fn judge(status: ExitStatus, stderr: &[u8], program: &str, what: &str) -> Result
     let Some(code) = status.code() else {
         return Err(EngineError::Killed { what, program, signal: status.signal().unwrap_or_default() });
     };
-    let message = last_line(stderr);
-    let trouble = Trouble::of(&String::from_utf8_lossy(stderr));
+    let message = trouble::verdict(stderr);
+    let trouble = trouble_of(&message);
     Err(EngineError::Failed { what, program, code, message, trouble })
-}
-
-/// The last line that says something, without the words that every error has.
-fn last_line(text: &[u8]) -> String {
-    let text = String::from_utf8_lossy(text);
-    let mut said = text.lines().rev().map(str::trim).filter(|line| !line.is_empty());
-    let line =
-        said.clone().find(|line| line.starts_with("Error:") || line.contains("level=fatal")).or_else(|| said.next());
-    let line = line.unwrap_or("it did not say why");
-    let line = line.strip_prefix("Error: ").unwrap_or(line);
-    match line.split_once(" msg=\"") {
-        Some((_, message)) => message.trim_end_matches('"').replace("\\\"", "\""),
-        None => line.to_owned(),
-    }
 }
 
 /// The last bytes of a log.

@@ -25,6 +25,7 @@ use crate::checkout::dockerfile::DockerfileError;
 use crate::checkout::sources::SourcesError;
 use crate::error::{Error, ErrorKind};
 use crate::http::ClientError;
+use crate::koji::import;
 use crate::koji::session::SessionError;
 
 /// Why a build on this machine came to nothing.
@@ -57,7 +58,7 @@ pub enum LocalError {
     Export(#[from] ExportError),
     Import(#[from] ImportError),
     Client(#[from] ClientError),
-    Session(#[from] SessionError),
+    Hub(Error),
     #[error("interrupted")]
     Interrupted,
     #[error("the image has {size} bytes, and image_size_limit is {limit}")]
@@ -107,29 +108,34 @@ impl LocalError {
         }
     }
 
-    /// What decides the exit code.
+    /// What decides the exit code. What refuses before the engine has begun is a refusal.
     pub fn kind(&self) -> ErrorKind {
-        match (self, self.trouble()) {
-            (_, Some(Trouble::Authentication)) => ErrorKind::Authentication,
-            (_, Some(Trouble::Certificate | Trouble::PlainHttp | Trouble::Network)) => ErrorKind::Network,
-            (error, _) if error.is_interruption() => ErrorKind::Cancelled,
-            (LocalError::Release(ReleaseError::Exists { .. }), _) => ErrorKind::Refused,
-            (
-                LocalError::Prepare(_)
-                | LocalError::Label(_)
-                | LocalError::Sources(_)
-                | LocalError::UrlList(_)
-                | LocalError::BaseImage(
-                    BaseImageError::Dockerfile(_)
-                    | BaseImageError::Registry(_)
-                    | BaseImageError::KojiImageBuild { .. }
-                    | BaseImageError::Platform { .. }
-                    | BaseImageError::NotForArch { .. },
-                ),
-                _,
-            ) => ErrorKind::Refused,
-            (LocalError::Domain(_) | LocalError::Lookaside(_) | LocalError::Setup(_), _) => ErrorKind::Config,
-            (LocalError::Session(error) | LocalError::Release(ReleaseError::Unknown(error)), _) => session_kind(error),
+        if let Some(kind) = self.trouble().and_then(Trouble::kind) {
+            return kind;
+        }
+        match self {
+            error if error.is_interruption() => ErrorKind::Cancelled,
+            LocalError::Hub(error) | LocalError::Release(ReleaseError::Unknown(error)) => error.kind(),
+            LocalError::Release(_)
+            | LocalError::Prepare(_)
+            | LocalError::Dockerfile(_)
+            | LocalError::Label(_)
+            | LocalError::Name(_)
+            | LocalError::Sources(_)
+            | LocalError::UrlList(_)
+            | LocalError::ContentManifest(_)
+            | LocalError::NoLookaside
+            | LocalError::NoTarget(_) => ErrorKind::Refused,
+            LocalError::BaseImage(error) => base_image_kind(error),
+            LocalError::Registry(error) => registry_kind(error),
+            LocalError::YumRepo(error) => error.kind(),
+            LocalError::Setup(error) => setup_kind(error),
+            LocalError::Domain(_) | LocalError::Lookaside(_) | LocalError::Client(_) => ErrorKind::Config,
+            LocalError::Store(_) | LocalError::Result { .. } => ErrorKind::Io,
+            LocalError::Push(PushError::Malformed { .. }) => ErrorKind::Network,
+            LocalError::Import(
+                ImportError::Upload(_) | ImportError::NotTagged { .. } | ImportError::Tagging { .. },
+            ) => ErrorKind::Server,
             _ => ErrorKind::BuildFailed,
         }
     }
@@ -159,6 +165,9 @@ impl LocalError {
                 "leave the database where it is, so that all can tell what is in the image; --scratch only warns"
                     .to_owned()
             }
+            LocalError::NoLookaside => {
+                "set `lookaside` in the tool's section: the address that source files are fetched from".to_owned()
+            }
             LocalError::TooLarge { .. } => format!("make it smaller, or raise image_size_limit in [{section}]"),
             LocalError::Store(error) => error.hint(),
             LocalError::YumRepo(YumRepoError::NotAllowed { .. }) => {
@@ -171,13 +180,32 @@ impl LocalError {
     }
 }
 
-fn session_kind(error: &SessionError) -> ErrorKind {
+fn base_image_kind(error: &BaseImageError) -> ErrorKind {
     match error {
-        SessionError::Unreachable { .. } | SessionError::Certificate { .. } | SessionError::Status { .. } => {
-            ErrorKind::Network
-        }
-        SessionError::Login { .. } | SessionError::Negotiate { .. } => ErrorKind::Authentication,
-        _ => ErrorKind::Server,
+        BaseImageError::Registry(error) => registry_kind(error),
+        BaseImageError::Dockerfile(_)
+        | BaseImageError::KojiImageBuild { .. }
+        | BaseImageError::Platform { .. }
+        | BaseImageError::NotForArch { .. } => ErrorKind::Refused,
+        // Somebody stands in between, such as a proxy with a page of its own.
+        BaseImageError::Malformed { .. } => ErrorKind::Network,
+        BaseImageError::Engine(_) | BaseImageError::Digest { .. } => ErrorKind::Server,
+    }
+}
+
+fn registry_kind(error: &RegistryError) -> ErrorKind {
+    match error {
+        RegistryError::NotAllowed { .. } | RegistryError::BadName { .. } => ErrorKind::Refused,
+        RegistryError::Credentials { .. } => ErrorKind::Authentication,
+        RegistryError::Store(_) => ErrorKind::Io,
+    }
+}
+
+fn setup_kind(error: &SetupError) -> ErrorKind {
+    match error {
+        SetupError::Registry(error) => registry_kind(error),
+        SetupError::Store(_) => ErrorKind::Io,
+        _ => ErrorKind::Refused,
     }
 }
 
@@ -194,17 +222,29 @@ impl LocalError {
     /// The error as it reaches the user.
     pub fn into_error(self, section: &str) -> Error {
         match self {
-            LocalError::Artifacts(error) => return error.into(),
-            LocalError::Sources(error) => return error.into(),
-            LocalError::UrlList(error) => return error.into(),
-            LocalError::Lookaside(error) => return error.into(),
-            _ => {}
+            LocalError::Artifacts(error) => error.into(),
+            LocalError::Sources(error) => error.into(),
+            LocalError::UrlList(error) => error.into(),
+            LocalError::Lookaside(error) => error.into(),
+            LocalError::Hub(error) => error,
+            LocalError::Import(
+                ImportError::Session(error) | ImportError::Import(import::ImportError::Session(error)),
+            ) if !matches!(error, SessionError::Fault { .. }) => error.into(),
+            error => error.with_hint(section),
         }
-        let (kind, hint) = (self.kind(), self.hint(section));
-        let error = Error::new(kind, self);
-        match hint {
-            Some(hint) => error.hint(hint),
-            None => error,
+    }
+
+    fn with_hint(self, section: &str) -> Error {
+        let (kind, mut hints) = (self.kind(), Vec::from_iter(self.hint(section)));
+        if let LocalError::Release(ReleaseError::Unknown(error)) = &self {
+            hints.splice(0..0, error.hints().iter().cloned());
         }
+        hints.into_iter().fold(Error::new(kind, self), Error::hint)
+    }
+}
+
+impl From<SessionError> for LocalError {
+    fn from(error: SessionError) -> LocalError {
+        LocalError::Hub(error.into())
     }
 }

@@ -2,6 +2,7 @@
 //! Dockerfile says, else the next free one. A hub is asked where one is configured, and never waited for long.
 
 use super::journal::Step;
+use crate::error::Error;
 use crate::koji::api;
 use crate::koji::fault::FaultKind;
 use crate::koji::import;
@@ -39,7 +40,7 @@ pub enum ReleaseError {
     },
     /// The hub could not be asked for the next release.
     #[error("the next free release is not known")]
-    Unknown(#[source] SessionError),
+    Unknown(#[source] Error),
     /// None of the releases that were tried is free.
     #[error("no release of {nvr} is free: {TRIES} were tried")]
     NoneFree {
@@ -114,10 +115,10 @@ async fn next(
     let mut release = match import::next_release(hub, component, version).await {
         Ok(release) => without_minor(&release),
         Err(SessionError::Fault { fault, .. }) if fault.kind() == FaultKind::Other => "1".to_owned(),
-        Err(error) => return Err(ReleaseError::Unknown(error)),
+        Err(error) => return Err(ReleaseError::Unknown(error.into())),
     };
     for _ in 0..TRIES {
-        if taken(hub, &nvr(&release)).await.map_err(ReleaseError::Unknown)?.is_none() {
+        if taken(hub, &nvr(&release)).await.map_err(|error| ReleaseError::Unknown(error.into()))?.is_none() {
             step.say(format_args!("release {release}: the next free one in Koji")).await;
             return Ok(release);
         }

@@ -7,6 +7,7 @@ use super::engine::{Engine, EngineError, output};
 use super::order::LocalOrder;
 use super::registries::{self, RegistryError};
 use super::store::{Store, StoreError, write_private};
+use super::trouble::Trouble;
 
 /// The oldest buildah that this was tried with.
 const OLDEST: Version = Version { major: 1, minor: 28 };
@@ -199,6 +200,8 @@ async fn choose_driver(engine: &mut Engine, store: &Store) -> Result<(), SetupEr
         engine.storage = store.storage(driver)?;
         match output(engine.buildah().arg("info"), "trying the storage").await {
             Ok(_) => return Ok(store.set_driver(driver)?),
+            // Another driver would not change that.
+            Err(error @ EngineError::Failed { trouble: Trouble::NoUserNamespaces, .. }) => return Err(error.into()),
             Err(error) => reason = error.to_string(),
         }
         if reason.contains("unknown userid") {

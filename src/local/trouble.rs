@@ -1,4 +1,9 @@
 //! What the engine's errors mean, as far as its texts tell, and what to do about them.
+//!
+//! Only the engine's own verdict is read. What `RUN` prints goes through the same pipe, and an instruction is quoted in the error
+//! that it ends with: words of the author's decide nothing.
+
+use crate::error::ErrorKind;
 
 /// The reason behind an engine's error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,11 +24,13 @@ pub enum Trouble {
     DiskFull,
     /// The user may not map further user ids, which `RUN` needs.
     NoSubordinateIds,
+    /// The user may not make user namespaces, without which only root can build.
+    NoUserNamespaces,
     /// Anything else.
     Unknown,
 }
 
-/// Beginnings of messages, the most telling first.
+/// What messages say.
 const SIGNS: &[(Trouble, &[&str])] = &[
     (
         Trouble::Certificate,
@@ -41,7 +48,9 @@ const SIGNS: &[(Trouble, &[&str])] = &[
             "invalid username/password",
             "access to the resource is denied",
             "403 (Forbidden)",
+            "403 Forbidden",
             "401 (Unauthorized)",
+            "401 Unauthorized",
         ],
     ),
     (Trouble::Blocked, &["is blocked in"]),
@@ -51,26 +60,66 @@ const SIGNS: &[(Trouble, &[&str])] = &[
         &[
             "connection refused",
             "no such host",
-            "i/o timeout",
-            "connection reset",
+            "server misbehaving",
+            "no route to host",
             "network is unreachable",
-            "EOF",
+            "connection reset",
+            "broken pipe",
+            "i/o timeout",
+            "TLS handshake timeout",
+            "context deadline exceeded",
+            "proxyconnect",
+            ": EOF",
+            "unexpected EOF",
+            "429 (Too Many Requests)",
+            "429 Too Many Requests",
+            "500 (Internal Server Error)",
+            "500 Internal Server Error",
             "502 (Bad Gateway)",
+            "502 Bad Gateway",
             "503 (Service Unavailable)",
+            "503 Service Unavailable",
+            "504 (Gateway Timeout)",
+            "504 Gateway Timeout",
         ],
     ),
     (Trouble::DiskFull, &["no space left on device"]),
-    (
-        Trouble::NoSubordinateIds,
-        &["setting supplemental groups list", "no subuid ranges found", "newuidmap", "potentially insufficient UIDs"],
-    ),
+    (Trouble::NoSubordinateIds, &["no subuid ranges found", "newuidmap", "potentially insufficient UIDs"]),
+    (Trouble::NoUserNamespaces, &[NO_USER_NAMESPACES]),
 ];
 
+/// What the engine says before it gives up with words that say nothing.
+const NO_USER_NAMESPACES: &str = "Error during unshare(CLONE_NEWUSER)";
+
 impl Trouble {
-    /// Reads it out of a child's standard error.
-    pub fn of(text: &str) -> Trouble {
-        let found = SIGNS.iter().find(|(_, signs)| signs.iter().any(|sign| text.contains(sign)));
-        found.map_or(Trouble::Unknown, |(trouble, _)| *trouble)
+    /// Reads it out of the verdict of an engine that was to do something of its own, such as pulling. A reason stands behind what
+    /// it is the reason of, and what mirrors said before what the registry said: the last sign counts.
+    pub fn of(verdict: &str) -> Trouble {
+        let signs = SIGNS.iter().flat_map(|(trouble, signs)| signs.iter().map(move |sign| (*trouble, *sign)));
+        let found = signs.filter_map(|(trouble, sign)| Some((verdict.rfind(sign)?, trouble)));
+        found.max_by_key(|(at, _)| *at).map_or(Trouble::Unknown, |(_, trouble)| trouble)
+    }
+
+    /// The same for an engine that carried out a Dockerfile. It asks no registry for that; what can be the machine's fault is told,
+    /// and only where it is the innermost reason.
+    pub fn of_build(verdict: &str) -> Trouble {
+        let reason = verdict.rsplit("\": ").next().unwrap_or(verdict);
+        match Trouble::of(reason) {
+            Trouble::DiskFull if reason.ends_with("no space left on device") => Trouble::DiskFull,
+            found @ (Trouble::NoSubordinateIds | Trouble::NoUserNamespaces) => found,
+            _ => Trouble::Unknown,
+        }
+    }
+
+    /// What decides the exit code, where this does.
+    pub fn kind(self) -> Option<ErrorKind> {
+        match self {
+            Trouble::Authentication => Some(ErrorKind::Authentication),
+            Trouble::Certificate | Trouble::PlainHttp | Trouble::Network => Some(ErrorKind::Network),
+            Trouble::Blocked | Trouble::NoSubordinateIds | Trouble::NoUserNamespaces => Some(ErrorKind::Refused),
+            Trouble::DiskFull => Some(ErrorKind::Io),
+            Trouble::NoSuchImage | Trouble::Unknown => None,
+        }
     }
 
     /// What to do about it. `section` is that of the configuration.
@@ -101,7 +150,70 @@ impl Trouble {
                 "give the user ranges of ids: usermod --add-subuids 100000-165535 --add-subgids 100000-165535 USER"
                     .to_owned()
             }
+            Trouble::NoUserNamespaces => "users may not make user namespaces here (sysctl user.max_user_namespaces, \
+                                          kernel.unprivileged_userns_clone; in a container its runtime's settings): \
+                                          allow it, or build as root"
+                .to_owned(),
             Trouble::Unknown => return None,
         })
+    }
+}
+
+/// The line of standard error that says why an engine ended, without the words that every error has.
+pub fn verdict(stderr: &[u8]) -> String {
+    let text = String::from_utf8_lossy(stderr);
+    let said = || text.lines().rev().map(str::trim).filter(|line| !line.is_empty());
+    let is_verdict = |line: &&str| line.starts_with("Error:") || line.contains("level=fatal");
+    let is_reason = |line: &&str| line.starts_with(NO_USER_NAMESPACES);
+    let line = said().find(is_verdict).or_else(|| said().find(is_reason)).or_else(|| said().next());
+    let line = line.unwrap_or("it did not say why");
+    let line = line.strip_prefix("Error: ").unwrap_or(line);
+    match line.split_once(" msg=\"") {
+        Some((_, message)) => message.trim_end_matches('"').replace("\\\"", "\""),
+        None => line.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_reason_counts() {
+        let cases = [
+            ("(Mirrors also failed: [m/x: manifest unknown]): lookup r: no such host", Trouble::Network),
+            ("(Mirrors also failed: [m/x: dial tcp: connection refused]): r/x: manifest unknown", Trouble::NoSuchImage),
+            ("copying: writing blob: received unexpected HTTP status: 500 Internal Server Error", Trouble::Network),
+            ("writing manifest: uploading manifest 1 to r/x: 403 (Forbidden)", Trouble::Authentication),
+            ("parsing name \"EOF/x\": no policy", Trouble::Unknown),
+        ];
+        for (verdict, trouble) in cases {
+            assert_eq!(Trouble::of(verdict), trouble, "{verdict}");
+        }
+    }
+
+    #[test]
+    fn words_of_a_dockerfile_decide_nothing() {
+        let words =
+            ["unauthorized", "x509: bad", "connection refused", "no space left on device", "cat <<EOF", "newuidmap"];
+        for words in words {
+            let verdict = format!("building at STEP \"RUN echo '{words}'; exit 1\": exit status 1");
+            assert_eq!(Trouble::of_build(&verdict), Trouble::Unknown, "{verdict}");
+        }
+        let full = "building at STEP \"COPY a \"b\" /\": storing \"/b\": copier: put: write: no space left on device";
+        assert_eq!(Trouble::of_build(full), Trouble::DiskFull);
+    }
+
+    #[test]
+    fn the_verdict_is_the_engines_last_word_that_says_something() {
+        let namespaces = "Error during unshare(CLONE_NEWUSER): Operation not permitted\n\
+                          User namespaces are not enabled in /proc/sys/kernel/unprivileged_userns_clone.\n\
+                          time=\"x\" level=error msg=\"(Unable to determine exit status)\"\n";
+        assert_eq!(verdict(namespaces.as_bytes()), "Error during unshare(CLONE_NEWUSER): Operation not permitted");
+        assert_eq!(Trouble::of(&verdict(namespaces.as_bytes())), Trouble::NoUserNamespaces);
+        let fatal = "Error: no\ntime=\"x\" level=fatal msg=\"Error parsing image name \\\"docker://a\\\": EOF\"\n";
+        assert_eq!(verdict(fatal.as_bytes()), "Error parsing image name \"docker://a\": EOF");
+        assert_eq!(verdict(b"first\nlast\n\n"), "last");
+        assert_eq!(verdict(b""), "it did not say why");
     }
 }

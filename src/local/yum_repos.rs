@@ -8,9 +8,11 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use percent_encoding::percent_decode_str;
+use reqwest::StatusCode;
 use url::Url;
 
 use super::base_image::sha256;
+use crate::error::ErrorKind;
 use crate::http;
 
 /// Where yum looks for repositories in an image.
@@ -48,14 +50,46 @@ pub enum YumRepoError {
         /// What is wrong with it.
         why: &'static str,
     },
-    /// It could not be fetched.
+    /// The server could not be reached, or is broken.
     #[error("Failed to fetch yum repo {url}: {reason}")]
-    Fetch {
+    Unreachable {
         /// The URL, without secrets.
         url: String,
         /// Why not.
         reason: String,
     },
+    /// The server said no.
+    #[error("Failed to fetch yum repo {url}: HTTP status {status}")]
+    Status {
+        /// The URL, without secrets.
+        url: String,
+        /// Its answer.
+        status: StatusCode,
+    },
+    /// What came is no repository file.
+    #[error("Failed to fetch yum repo {url}: {reason}")]
+    NoRepository {
+        /// The URL, without secrets.
+        url: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+}
+
+impl YumRepoError {
+    /// What decides the exit code.
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            YumRepoError::NotAllowed { .. } | YumRepoError::BadUrl { .. } => ErrorKind::Refused,
+            YumRepoError::Unreachable { .. } => ErrorKind::Network,
+            YumRepoError::Status { status, .. } => match status.as_u16() {
+                401 | 403 | 407 => ErrorKind::Authentication,
+                429 | 500.. => ErrorKind::Network,
+                _ => ErrorKind::Server,
+            },
+            YumRepoError::NoRepository { .. } => ErrorKind::Server,
+        }
+    }
 }
 
 /// A URL for people and logs: without user, password and query.
@@ -131,20 +165,21 @@ pub async fn fetch(client: &reqwest::Client, urls: &[String]) -> Result<Vec<Repo
 }
 
 async fn content(client: &reqwest::Client, url: &str) -> Result<Vec<u8>, YumRepoError> {
-    let failed = |reason: String| YumRepoError::Fetch { url: shown(url), reason };
-    let mut response = client.get(url).send().await.map_err(|error| failed(http::chain(&error)))?;
+    let lost = |error: reqwest::Error| YumRepoError::Unreachable { url: shown(url), reason: http::chain(&error) };
+    let none = |reason: String| YumRepoError::NoRepository { url: shown(url), reason };
+    let mut response = client.get(url).send().await.map_err(lost)?;
     if !response.status().is_success() {
-        return Err(failed(format!("HTTP status {}", response.status().as_u16())));
+        return Err(YumRepoError::Status { url: shown(url), status: response.status() });
     }
     let mut content = Vec::new();
-    while let Some(chunk) = response.chunk().await.map_err(|error| failed(http::chain(&error)))? {
+    while let Some(chunk) = response.chunk().await.map_err(lost)? {
         content.extend_from_slice(&chunk);
         if content.len() > LONGEST {
-            return Err(failed(format!("it is longer than {LONGEST} bytes")));
+            return Err(none(format!("it is longer than {LONGEST} bytes")));
         }
     }
     let sections = content.split(|byte| *byte == b'\n').any(|line| line.trim_ascii_start().starts_with(b"["));
-    if sections { Ok(content) } else { Err(failed("it is no repository file: it has no [section]".to_owned())) }
+    if sections { Ok(content) } else { Err(none("it is no repository file: it has no [section]".to_owned())) }
 }
 
 /// The repository of a Koji target (`KojiPlugin`): `repo` is its newest id.

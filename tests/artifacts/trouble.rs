@@ -16,7 +16,8 @@ async fn a_refusal_is_told_with_its_status_and_the_file() {
         let begin = format!("cannot fetch a from {}/a: the server answered {status} ", world.server.url());
         assert!(error.to_string().starts_with(&begin), "{error}");
         assert!(error.hints().first().map_or("", String::as_str).contains(hint), "{:?}", error.hints());
-        assert_eq!(error.kind(), ErrorKind::Server);
+        let kind = if matches!(status, 401 | 403) { ErrorKind::Authentication } else { ErrorKind::Server };
+        assert_eq!(error.kind(), kind);
         assert_eq!(world.server.requests().len(), 1, "asking again does not help");
         assert!(world.cached().is_empty() && world.placed().is_empty());
     }

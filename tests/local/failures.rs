@@ -8,6 +8,7 @@ use std::time::Duration;
 use serde_json::Value as Json;
 
 use crate::support::local_world::{DOCKERFILE, LocalWorld};
+use crate::support::lookaside::{Lookaside, Trick};
 use crate::support::peers;
 use crate::support::processes;
 use crate::support::sandbox::Finished;
@@ -58,6 +59,59 @@ fn a_run_that_fails_is_told_with_its_exit_code_its_last_lines_and_the_whole_logs
     assert!(tail.iter().any(|line| line == "and that"), "{outcome:#}");
     let kept: Json = serde_json::from_slice(&fs::read(world.results().join("result.json")).unwrap()).unwrap();
     assert_eq!(kept["failure"]["code"], 42);
+}
+
+#[test]
+fn what_run_prints_decides_neither_exit_code_nor_hint() {
+    let Some(world) = LocalWorld::new() else { return };
+    let words = [
+        "SyntaxError: unexpected EOF while parsing",
+        "HTTP 401 unauthorized in test_login",
+        "x509: certificate signed by unknown authority",
+        "connection refused",
+        "no space left on device (mock)",
+        "manifest unknown",
+        "Error: reading the registry: connection refused",
+        "newuidmap: no subuid ranges found",
+    ];
+    let clone = world.clone(DOCKERFILE);
+    for words in words {
+        clone.write("Dockerfile", &running(&format!("echo '{words}'; echo '{words}' >&2; exit 1")));
+        clone.commit("Other words");
+        let run = world.build(&["--scratch"]);
+        assert_eq!(run.status, Some(1), "{words} {run}");
+        assert!(!run.stderr.contains("hint:"), "{words} {run}");
+        assert!(run.stdout.contains(words), "{words} {run}");
+    }
+}
+
+#[test]
+fn servers_that_do_not_answer_or_refuse_the_user_have_codes_of_their_own() {
+    let Some(world) = LocalWorld::new() else { return };
+    let _clone = world.clone(DOCKERFILE);
+    let server = Lookaside::start();
+    let path = "/extra.repo";
+    server.file(path, b"[extra]\nbaseurl=https://example.com\n");
+    let cases = [
+        (Trick::Status(404), 1),
+        (Trick::Status(401), 5),
+        (Trick::Status(403), 5),
+        (Trick::Status(503), 6),
+        (Trick::Reset, 6),
+    ];
+    for (trick, code) in cases {
+        server.tricks(path, [trick.clone()]);
+        let before = server.requests().len();
+        let run = world.build(&["--scratch", "--repo-url", &(server.url() + path)]);
+        assert_eq!(server.requests().len(), before + 1, "{trick:?} {run}");
+        assert_eq!(run.status, Some(code), "{trick:?} {run}");
+        assert!(!run.stdout.contains("STEP 1"), "{trick:?} {run}");
+    }
+    let run = world.build(&["--scratch", "--repo-url", "http://127.0.0.1:1/extra.repo"]);
+    assert_eq!(run.status, Some(6), "{run}");
+    world.configure("authfile = /nowhere/auth.json\n");
+    let run = world.build(&["--scratch"]);
+    assert_eq!(run.status, Some(5), "{run}");
 }
 
 // L57
@@ -168,7 +222,7 @@ fn a_proxys_password_reaches_neither_run_nor_any_log() {
     assert_nowhere(&world, &run, "secretpw");
     // Servers that are asked through the proxy, which does not answer.
     let run = world.build(&["--scratch", "-v", "--repo-url", "https://src.example.com/some.repo"]);
-    assert_eq!(run.status, Some(1), "{run}");
+    assert_eq!(run.status, Some(6), "{run}");
     assert!(run.stderr.contains("Failed to fetch yum repo"), "{run}");
     assert_nowhere(&world, &run, "secretpw");
     world.configure("pull_registries = registry.example.com\n");
@@ -243,7 +297,7 @@ fn two_builds_at_once_do_not_disturb_each_other() {
 fn a_user_without_ranges_of_ids_is_told_so_before_anything_is_built() {
     let cases = [
         (65534, 4, "nobody has no range of ids in /etc/subuid", "usermod --add-subuids"),
-        (54321, 1, "user 54321 has no entry in the list of users", "getent passwd"),
+        (54321, 4, "user 54321 has no entry in the list of users", "getent passwd"),
     ];
     for (id, code, problem, hint) in cases {
         let Some(world) = LocalWorld::new() else { return };

@@ -85,7 +85,7 @@ fn what_is_wrong_with_a_file_is_told_and_nothing_is_built() {
     clone.write("fetch-artifacts-url.yaml", &list(&format!("md5: {}\n  target: fcb-escaped", md5(b"right"))));
     clone.commit("A link");
     let run = world.build(&[]);
-    assert_eq!(run.status, Some(1), "{run}");
+    assert_eq!(run.status, Some(4), "{run}");
     assert!(!std::path::Path::new("/tmp/fcb-escaped").exists(), "{run}");
     // L25
     fs::remove_file(clone.path.join("artifacts")).unwrap();

@@ -33,7 +33,7 @@ fn an_unknown_target_is_told() {
     let Some(world) = LocalWorld::with_hub(HubOptions::default(), "") else { return };
     world.clone(DOCKERFILE);
     let run = world.build(&["--scratch", "--target-repo", "--target", "f99-nothing"]);
-    assert_eq!(run.status, Some(1), "{run}");
+    assert_eq!(run.status, Some(4), "{run}");
     assert!(run.stderr.contains("the Koji hub knows no target f99-nothing"), "{run}");
     assert!(!run.stdout.contains("STEP 1/"), "{run}");
 }

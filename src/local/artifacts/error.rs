@@ -152,11 +152,12 @@ impl FetchProblem {
         match self {
             FetchProblem::NoChecksum
             | FetchProblem::BadTarget
+            | FetchProblem::BadUrl
             | FetchProblem::SymbolicLink { .. }
-            | FetchProblem::InTheWay { .. } => ErrorKind::Checkout,
-            FetchProblem::BadUrl => ErrorKind::Config,
+            | FetchProblem::InTheWay { .. } => ErrorKind::Refused,
+            FetchProblem::Status { status } if matches!(status.as_u16(), 401 | 403 | 407) => ErrorKind::Authentication,
+            FetchProblem::WebPage { .. } => ErrorKind::Network,
             FetchProblem::Status { .. }
-            | FetchProblem::WebPage { .. }
             | FetchProblem::Mismatch { .. }
             | FetchProblem::InsecureRedirect { .. }
             | FetchProblem::ForbiddenRedirect { .. }

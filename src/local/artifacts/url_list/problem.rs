@@ -155,7 +155,7 @@ impl From<UrlListError> for Error {
         let has = |test: fn(&ProblemKind) -> bool| error.problems.iter().any(|problem| test(&problem.kind));
         let unsupported = has(|kind| matches!(kind, ProblemKind::Unsupported));
         let forbidden = has(|kind| matches!(kind, ProblemKind::Forbidden { .. }));
-        let mut error = Error::new(ErrorKind::Checkout, error);
+        let mut error = Error::new(ErrorKind::Refused, error);
         if unsupported {
             error = error.hint("build this image on the build service, or list its files in fetch-artifacts-url.yaml");
         }
