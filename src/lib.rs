@@ -56,7 +56,7 @@
 //! * buildah and skopeo do the image work, as child processes in process groups of their own, guarded by this program
 //!   ([`local::engine`]); images are in a storage of ours, so that nothing of the user's is touched ([`local::store`]).
 //! * Tekton's objects are JSON of which a few fields are read ([`osbs::tekton`]): sites have versions of their own. A log is at its end
-//!   only when a connection that was begun after its container had ended has ended ([`osbs::logs`]).
+//!   only when a connection that was begun after its container had ended has ended ([`osbs::watch::logs`]).
 //! * A build on this machine is not watched but done: Ctrl-C cancels it, and what it began is removed.
 //! * The author's Dockerfile is never written to: what is built is the same text with byte ranges changed ([`local::edits`]).
 //! * What is not known is never made up: a fraction is shown only when both of its numbers were read, and a build whose

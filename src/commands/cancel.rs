@@ -7,8 +7,8 @@ use crate::event::{BuildEvent, BuildOutcome, BuilderKind, Outcome, TaskId};
 use crate::exit_code::ExitCode;
 use crate::koji::api;
 use crate::koji::watch::watch;
-use crate::osbs::cluster::ClusterError;
-use crate::osbs::pipeline_run::{self, NOT_THERE_HINT};
+use crate::osbs::error::ClusterError;
+use crate::osbs::run::{self, NOT_THERE_HINT};
 use crate::report::LogView;
 
 use super::osbs_build::{self, ExistingRun};
@@ -57,9 +57,9 @@ async fn on_osbs(context: &Context, run: &ExistingRun, view: LogView) -> Result<
     context
         .reporting(view.clone(), async |events| {
             let (cluster, kind) = run.connect(context, events).await?;
-            if let Err(error) = pipeline_run::cancel(&cluster, kind, &run.name).await {
+            if let Err(error) = run::cancel(&cluster, kind, &run.name).await {
                 // A run that has ended takes no wishes: how it ended is what there is to tell.
-                let has_ended = error.code() == Some(400) && pipeline_run::has_ended(&cluster, kind, &run.name).await?;
+                let has_ended = error.code() == Some(400) && run::has_ended(&cluster, kind, &run.name).await?;
                 if !has_ended {
                     return Err(not_cancelled(error, &run.name));
                 }

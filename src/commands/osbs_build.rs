@@ -16,13 +16,14 @@ use crate::koji::api;
 use crate::koji::outcome as koji_outcome;
 use crate::osbs::cluster::{Cluster, Patience};
 use crate::osbs::discovery;
-use crate::osbs::docker_build;
-use crate::osbs::naming::Postfix;
-use crate::osbs::pipeline_run::{self, Ingredients};
-use crate::osbs::run_kind::RunKind;
+use crate::osbs::run as osbs_run;
+use crate::osbs::run::docker_build;
+use crate::osbs::run::kind::RunKind;
+use crate::osbs::run::naming::Postfix;
+use crate::osbs::run::pipeline_run::{self, Ingredients};
+use crate::osbs::run::template;
+use crate::osbs::run::user_params::{self, Settings, UserParams};
 use crate::osbs::tekton::Version;
-use crate::osbs::template;
-use crate::osbs::user_params::{self, Settings, UserParams};
 use crate::osbs::watch::{LogChoice, WatchError, WatchOptions, watch};
 use crate::report::LogView;
 use crate::report::text::{self, ObjectDryRun};
@@ -288,7 +289,7 @@ async fn clean_up(
     if !wanted {
         return;
     }
-    if let Err(error) = pipeline_run::delete(cluster, kind, &outcome.id.0).await {
+    if let Err(error) = osbs_run::delete(cluster, kind, &outcome.id.0).await {
         super::degraded(cluster.events(), "deleting the PipelineRun", &error).await;
     }
 }

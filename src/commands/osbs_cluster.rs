@@ -8,7 +8,7 @@ use crate::config::osbs::{OsbsFiles, OsbsInstance};
 use crate::error::Result;
 use crate::event::EventSender;
 use crate::osbs::cluster::Cluster;
-use crate::osbs::openshift::{self, Sources};
+use crate::osbs::login::openshift::{self, Sources};
 
 use super::Context;
 

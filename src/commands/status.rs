@@ -8,7 +8,7 @@ use crate::event::{self, BuilderKind, Outcome, TaskState};
 use crate::exit_code::ExitCode;
 use crate::koji::api::{self, TaskInfo};
 use crate::koji::call::Call;
-use crate::osbs::pipeline_run;
+use crate::osbs::run;
 use crate::report::text::{self, StatusLine};
 use crate::submissions::Submission;
 
@@ -80,7 +80,7 @@ async fn ask_cluster(context: &Context, submissions: &[&Submission]) -> Result<S
     let (cluster, kind) =
         ExistingRun::find(&first.id, Some(first), &ClusterArgs::default()).connect(context, events).await?;
     for submission in submissions {
-        if let Some(state) = pipeline_run::state(&cluster, kind, &submission.id).await? {
+        if let Some(state) = run::state(&cluster, kind, &submission.id).await? {
             states.insert((submission.server.clone(), submission.id.clone()), state);
         }
     }

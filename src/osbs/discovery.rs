@@ -2,8 +2,9 @@
 
 use serde_json::Value;
 
-use super::cluster::{Cluster, ClusterError, Patience};
-use super::run_kind::RunKind;
+use super::cluster::{Cluster, Patience};
+use super::error::ClusterError;
+use super::run::kind::RunKind;
 use super::tekton::Version;
 use crate::config::osbs::Backend;
 use crate::error::{Error, ErrorKind};

@@ -1,11 +1,22 @@
 //! Who we are at the API server, as long as a build takes: a token that may have to be had anew.
+//!
+//! [`openshift`] finds the server and, with [`token`], [`oauth`] and [`kerberos`], the way in.
+
+pub mod kerberos;
+pub mod oauth;
+pub mod openshift;
+pub mod token;
 
 use std::fmt;
 
-use super::oauth::{Challenge, OAuthError};
-use super::token::{Token, TokenError};
 use crate::credentials::Secret;
 use crate::http::{self, ClientError, ClientOptions};
+use oauth::{Challenge, OAuthError};
+use token::{Token, TokenError};
+
+/// What to do where nobody is let in.
+pub(super) const LOGIN_HINT: &str =
+    "log in with `oc login`, or set token_file, username and password, or use_kerberos in osbs.conf";
 
 /// Where the token comes from.
 #[derive(Debug)]

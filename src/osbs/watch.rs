@@ -3,7 +3,10 @@
 //!
 //! `model` decides what follows from what was seen; here is only what waits. Nothing is polled while the connections hold.
 
+pub mod collections;
+pub mod logs;
 pub mod model;
+pub mod results;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,17 +16,18 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout_at};
 
-use super::cluster::{Cluster, ClusterError, Patience};
-use super::collection::{Change, Observer, Selection};
-use super::logs::decoder::Special;
-use super::logs::{Followed, Follower};
-use super::pipeline_run::NOT_THERE_HINT;
-use super::results;
-use super::run_kind::RunKind;
+use super::cluster::{Cluster, Patience};
+use super::error::ClusterError;
+use super::run::NOT_THERE_HINT;
+use super::run::docker_build::BUILD_LABEL;
+use super::run::kind::RunKind;
 use super::tekton::{Pod, RUN_LABEL, TaskRun, read};
 use crate::builder::Interrupt;
 use crate::error::{Error, ErrorKind};
 use crate::event::{BuildEvent, BuildOutcome, Warning};
+use collections::{Change, Observer, Selection};
+use logs::decoder::Special;
+use logs::{Followed, Follower};
 use model::{Action, Follow, Model};
 
 /// How long logs may take to be read to their ends after a run has ended.
@@ -178,6 +182,15 @@ impl<'a> Watcher<'a> {
         Some(Selection::by_label("taskruns", path, RUN_LABEL, &self.options.name))
     }
 
+    fn pods(&self) -> Selection {
+        let label = match self.options.kind {
+            RunKind::Tekton(_) => RUN_LABEL,
+            RunKind::Build => BUILD_LABEL,
+        };
+        let path = format!("/api/v1/namespaces/{}/pods", self.cluster.namespace());
+        Selection::by_label("pods", path, label, &self.options.name)
+    }
+
     /// Watches until the run has ended or is gone.
     async fn until_over(&mut self, version: Option<String>) -> Result<(), WatchError> {
         let (changes, mut news) = mpsc::channel(16);
@@ -190,7 +203,7 @@ impl<'a> Watcher<'a> {
         }
         // Pods are only looked at for why they do not start; who may not see them sees everything else.
         let mut on_pods = JoinSet::new();
-        let pods = self.options.kind.pods(self.cluster.namespace(), &self.options.name);
+        let pods = self.pods();
         on_pods.spawn(observer(pods, News::Pod).observe(None));
         drop(changes);
         while !self.model.is_over() && !self.cluster.events().is_closed() {

@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::Command;
 
-use fedpkg_container_build::osbs::naming::Postfix;
-use fedpkg_container_build::osbs::pipeline_run::{Ingredients, of_pipeline};
+use fedpkg_container_build::osbs::run::naming::Postfix;
+use fedpkg_container_build::osbs::run::pipeline_run::{Ingredients, of_pipeline};
+use fedpkg_container_build::osbs::run::template::{self, Filled, TemplateError};
+use fedpkg_container_build::osbs::run::user_params::{self, Settings, UserParams};
 use fedpkg_container_build::osbs::tekton::Version;
-use fedpkg_container_build::osbs::template::{self, Filled, TemplateError};
-use fedpkg_container_build::osbs::user_params::{self, Settings, UserParams};
 use fedpkg_container_build::request::check::{FileReport, check_files};
 use fedpkg_container_build::request::{Artifact, BuildOptions, BuildRequest};
 use proptest::prelude::*;

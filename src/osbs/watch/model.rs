@@ -9,8 +9,8 @@ use std::sync::Arc;
 use tokio::sync::watch;
 
 use crate::event::{BuildEvent, LogId, TaskId, TaskState};
-use crate::osbs::logs::Stage;
 use crate::osbs::tekton::{Container, PipelineRun, Pod, TaskRun};
+use crate::osbs::watch::logs::Stage;
 
 /// Reasons for which a container that waits does not wait for its turn.
 const TROUBLE: [&str; 9] = [

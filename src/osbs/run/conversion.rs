@@ -6,7 +6,7 @@
 
 use serde_json::{Map, Value};
 
-use super::tekton::Version;
+use crate::osbs::tekton::Version;
 
 /// What is at the top of `spec` in `v1beta1` and in `taskRunTemplate` in `v1`.
 const OF_ALL_TASKS: [&str; 2] = ["serviceAccountName", "podTemplate"];

@@ -8,13 +8,12 @@ use base64::Engine as _;
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use url::Url;
 
-use super::cluster::LOGIN_HINT;
 use super::kerberos::Kerberos;
-use super::login::{Login, LoginError, Nobody};
 use super::oauth::{Challenge, Method};
 use super::token::{
     self, Chosen, ConfiguredLogin, FileRole, Identity, Token, TokenError, TokenOrder, TokenSource, TokenWarning,
 };
+use super::{LOGIN_HINT, Login, LoginError, Nobody};
 use crate::config::osbs::OsbsInstance;
 use crate::credentials::Secret;
 use crate::error::{Error, ErrorKind};

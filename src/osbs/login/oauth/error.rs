@@ -4,8 +4,8 @@ use std::fmt;
 
 use url::Url;
 
-use crate::osbs::kerberos::KerberosError;
-use crate::osbs::token::TokenFlaw;
+use crate::osbs::login::kerberos::KerberosError;
+use crate::osbs::login::token::TokenFlaw;
 
 /// Why there is no token. Shows neither tokens nor where a redirect leads, but for the server's name.
 #[derive(Debug, thiserror::Error)]

@@ -11,8 +11,8 @@ use std::path::{Path, PathBuf};
 use serde_json::{Map, Value};
 
 use super::conversion;
-use super::tekton::Version;
 use crate::error::{Error, ErrorKind};
+use crate::osbs::tekton::Version;
 
 /// What the variables of OSBS begin with.
 const PREFIX: &str = "osbs_";

@@ -2,9 +2,8 @@
 
 use serde_json::{Value, json};
 
-use super::collection::Selection;
 use super::docker_build;
-use super::tekton::{PipelineRun, RUN_LABEL, TaskRun, Version, read};
+use crate::osbs::tekton::{PipelineRun, TaskRun, Version, read};
 
 /// What builds are in a cluster.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -70,14 +69,5 @@ impl RunKind {
                 Some((run, Some(task)))
             }
         }
-    }
-
-    /// The pods of a run.
-    pub fn pods(self, namespace: &str, name: &str) -> Selection {
-        let label = match self {
-            RunKind::Tekton(_) => RUN_LABEL,
-            RunKind::Build => docker_build::BUILD_LABEL,
-        };
-        Selection::by_label("pods", format!("/api/v1/namespaces/{namespace}/pods"), label, name)
     }
 }

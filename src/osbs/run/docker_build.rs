@@ -6,15 +6,16 @@
 use http::Method;
 use serde_json::{Value, json};
 
-use super::cluster::{Cluster, ClusterError, Patience};
 use super::pipeline_run::CreateError;
-use super::tekton::{
-    Condition, Container, Metadata, Named, PipelineRun, PipelineSpec, PipelineTask, RunSpec, RunStatus, TaskRun,
-    TaskRunStatus, Terminated,
-};
 use super::user_params::UserParams;
 use crate::error::{Error, ErrorKind};
 use crate::event::{BuildEvent, TaskId, Warning};
+use crate::osbs::cluster::{Cluster, Patience};
+use crate::osbs::error::ClusterError;
+use crate::osbs::tekton::{
+    Condition, Container, Metadata, Named, PipelineRun, PipelineSpec, PipelineTask, RunSpec, RunStatus, TaskRun,
+    TaskRunStatus, Terminated,
+};
 use crate::request::{Artifact, BuildRequest};
 
 /// The label of a build's pod that names the build.

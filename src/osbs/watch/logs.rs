@@ -15,8 +15,9 @@ use http::StatusCode;
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, timeout};
 
-use super::cluster::{Cluster, ClusterError};
 use crate::event::{BuildEvent, LogId, Retry};
+use crate::osbs::cluster::Cluster;
+use crate::osbs::error::ClusterError;
 use decoder::{Decoded, Decoder, Special};
 
 /// How long an unfinished line is waited for before it is shown as it is.

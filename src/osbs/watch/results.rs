@@ -9,9 +9,9 @@ use serde_json::Value;
 
 use super::logs::Followed;
 use super::logs::decoder::Special;
-use super::tekton::{Condition, PipelineRun, TaskRun, Terminated};
-use super::watch::model::Model;
+use super::model::Model;
 use crate::event::{BuildOutcome, Failure, FailureLog, KojiBuild, Outcome, TaskId, TaskState};
+use crate::osbs::tekton::{Condition, PipelineRun, TaskRun, Terminated};
 
 /// The tasks that collect what went wrong, the first one that there is counts.
 const EXIT_TASKS: [&str; 2] = ["binary-container-exit", "source-container-exit"];

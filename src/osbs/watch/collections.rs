@@ -14,8 +14,9 @@ use serde_json::Value;
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 
-use super::cluster::{Cluster, ClusterError, Patience};
 use crate::event::BuildEvent;
+use crate::osbs::cluster::{Cluster, Patience};
+use crate::osbs::error::ClusterError;
 
 /// How long the server keeps a watch open.
 const WATCH_SECONDS: u32 = 290;
