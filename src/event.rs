@@ -95,6 +95,8 @@ pub enum Warning {
     SessionRenewed { server: String },
     /// Something that the build service would have done and this build did not: `what`, and `why`.
     Omitted { what: String, why: String },
+    /// A password is sent in clear text, to a server that is not on this machine.
+    Exposed { server: String },
     /// A submit got no answer, and the task it made was found and adopted instead of submitting again.
     Adopted { task: TaskId },
 }

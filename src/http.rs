@@ -10,6 +10,7 @@ use std::time::Duration;
 use openssl::pkey::PKey;
 use openssl::x509::X509;
 use reqwest::{Certificate, Client, Identity, redirect};
+use url::{Host, Url};
 
 /// How long to wait for a TCP and TLS connection. Koji's client uses its request time-out of twelve hours for this too.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
@@ -236,6 +237,26 @@ pub fn is_about_our_certificate(causes: &str) -> bool {
     is_about_certificates(causes) && (causes.contains(" alert ") || causes.contains("certificate required"))
 }
 
+/// An address without user and password, for messages and for what is remembered.
+pub fn without_userinfo(url: &Url) -> Url {
+    let mut url = url.clone();
+    // An address that cannot have them has none.
+    let _ = url.set_username("");
+    let _ = url.set_password(None);
+    url
+}
+
+/// Whether what is sent there can be read on its way: plain http to another machine.
+pub fn is_exposed(url: &Url) -> bool {
+    let is_here = match url.host() {
+        Some(Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => address.is_loopback(),
+        None => true,
+    };
+    url.scheme() == "http" && !is_here
+}
+
 /// The innermost causes of a transport error in one line. The URL is left out: old hubs take the session in it.
 pub fn chain(error: &reqwest::Error) -> String {
     let mut parts: Vec<String> = Vec::new();
@@ -251,4 +272,31 @@ pub fn chain(error: &reqwest::Error) -> String {
         parts.push(if error.is_timeout() { "timed out".into() } else { "the request failed".into() });
     }
     parts.join(": ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_leaves_this_machine_by_plain_http_is_exposed() {
+        let cases = [
+            ("http://koji.example.com/kojihub", true),
+            ("http://192.0.2.1/kojihub", true),
+            ("http://[2001:db8::1]/kojihub", true),
+            ("https://koji.example.com/kojihub", false),
+            ("http://localhost:8080/kojihub", false),
+            ("http://127.0.0.9/kojihub", false),
+            ("http://[::1]/kojihub", false),
+        ];
+        for (url, exposed) in cases {
+            assert_eq!(is_exposed(&url.parse().unwrap()), exposed, "{url}");
+        }
+    }
+
+    #[test]
+    fn user_and_password_are_left_out_of_an_address() {
+        let url = "https://bob:secret@koji.example.com/kojihub".parse().unwrap();
+        assert_eq!(without_userinfo(&url).as_str(), "https://koji.example.com/kojihub");
+    }
 }

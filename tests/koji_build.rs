@@ -1,5 +1,6 @@
 //! Builds on Koji: the real program against the test hub.
 
+mod clear_text;
 mod interrupt;
 mod logs;
 mod refusals;

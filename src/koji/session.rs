@@ -5,6 +5,7 @@
 //! * Both `Koji-Session-Callnum` and `Koji-Callnum` are sent, with the same number. Hubs from 1.31 to 1.35.3 read only the
 //!   second, later ones prefer the first; with both, a call that is repeated is never carried out twice.
 //! * The call number goes on counting after a renewal, because the session id stays the same and the hub remembers.
+//! * A login by certificate or Kerberos is made by https, whatever the profile says, and the whole session stays there.
 //! * What cannot get better is not repeated (see [`super::retry`]).
 
 use std::time::Duration;
@@ -92,6 +93,10 @@ struct LoggedIn {
 /// A connection to a hub. One writer: calls go one after the other.
 pub struct Session {
     settings: HubSettings,
+    /// The hub's address, fit for messages.
+    server: String,
+    /// Where requests go: the profile's address, or the same with https once a login has asked for that.
+    address: Url,
     /// Made when it is first needed: reading certificates takes a while.
     client: Option<reqwest::Client>,
     events: EventSender,
@@ -105,7 +110,17 @@ pub struct Session {
 impl Session {
     /// Prepares an anonymous connection; nothing is sent. Retries and renewals are told to `events`.
     pub fn new(settings: HubSettings, events: EventSender) -> Session {
-        Session { settings, client: None, events, login: None, answered: false, in_trouble: false, patience: None }
+        Session {
+            server: http::without_userinfo(&settings.server).to_string(),
+            address: settings.server.clone(),
+            settings,
+            client: None,
+            events,
+            login: None,
+            answered: false,
+            in_trouble: false,
+            patience: None,
+        }
     }
 
     /// Waits at most so long for each answer from now on. The profile's time-out is twelve hours by default: right for a call
@@ -114,9 +129,10 @@ impl Session {
         self.patience = Some(patience);
     }
 
-    /// The hub's address, fit for messages.
+    /// The hub's address as the profile has it, without user and password: fit for messages, and the hub's name in what is
+    /// remembered.
     pub fn server(&self) -> &str {
-        self.settings.server.as_str()
+        &self.server
     }
 
     /// Where retries and warnings are told.
@@ -191,12 +207,27 @@ impl Session {
     /// # Errors
     /// When the hub refuses, or there are no usable credentials.
     pub async fn log_in(&mut self, credentials: Credentials) -> Result<(), SessionError> {
-        if let Credentials::Certificate { path, .. } = &credentials {
-            self.settings.client.certificate = Some(path.clone());
-            self.client = None;
+        match &credentials {
+            Credentials::Certificate { path, .. } => {
+                self.settings.client.certificate = Some(path.clone());
+                self.client = None;
+                self.stay_on_https();
+            }
+            Credentials::Kerberos { .. } => self.stay_on_https(),
+            Credentials::Password { .. } if http::is_exposed(&self.address) => {
+                let server = self.server.clone();
+                self.events.send(BuildEvent::Warned(Warning::Exposed { server })).await;
+            }
+            Credentials::Password { .. } => {}
         }
         self.login = None;
         self.request_login(credentials, Renewal::No).await
+    }
+
+    /// Sends everything by https from now on, as Koji's client does: what comes after the login carries the session's key.
+    fn stay_on_https(&mut self) {
+        // Only http and https get past the configuration, and between those the change always works.
+        let _ = self.address.set_scheme("https");
     }
 
     /// Ends the session; failing to do so harms nobody and is not told.
@@ -226,7 +257,7 @@ impl Session {
 
     /// Sends one request and reads the answer.
     pub(super) async fn attempt(&mut self, posted: &Posted, number: Option<u64>) -> Result<Answer, AttemptError> {
-        let mut url = self.settings.server.clone();
+        let mut url = self.address.clone();
         if !posted.query.is_empty() {
             url.query_pairs_mut().extend_pairs(&posted.query);
         }
@@ -307,8 +338,13 @@ impl Session {
         self.events.send(BuildEvent::Retrying(retry)).await;
     }
 
+    /// The address that was really asked, fit for messages.
+    fn asked(&self) -> String {
+        http::without_userinfo(&self.address).to_string()
+    }
+
     fn final_error(&self, operation: &'static str, error: AttemptError, attempts: u32) -> SessionError {
-        let server = self.server().to_owned();
+        let server = self.asked();
         match error {
             AttemptError::Transport { failure: Failure::Certificate, reason }
                 if http::is_about_our_certificate(&reason) =>
@@ -335,7 +371,7 @@ impl Session {
             Some(when) => format!("{reason}; it expired on {when}"),
             None => reason,
         };
-        SessionError::OwnCertificate { server: self.server().to_owned(), certificate, reason }
+        SessionError::OwnCertificate { server: self.asked(), certificate, reason }
     }
 
     /// Asks for a session and keeps what comes back.
@@ -384,12 +420,12 @@ impl Session {
     fn login_call(&self, credentials: &Credentials, renewal: Renewal) -> (Url, Call) {
         let (url, call) = match credentials {
             Credentials::Password { user, password } => (
-                self.settings.server.clone(),
+                self.address.clone(),
                 Call::new("login").arg(user.as_str()).arg(password.expose()).named("opts", Value::Nil),
             ),
             Credentials::Certificate { .. } | Credentials::Kerberos { .. } => {
                 let proxy_user = credentials.proxy_user().map_or(Value::Nil, Value::from);
-                (login_url(&self.settings.server), Call::new("sslLogin").named("proxyuser", proxy_user))
+                (login_url(&self.address), Call::new("sslLogin").named("proxyuser", proxy_user))
             }
         };
         match renewal {
@@ -481,11 +517,9 @@ const LOGOUT_TIMEOUT: Duration = Duration::from_secs(5);
 /// How much of a body that is no answer goes into the error.
 const SNIPPET_CHARS: usize = 200;
 
-/// Where certificate and Kerberos logins go: always https, as in Koji's client.
-fn login_url(server: &Url) -> Url {
-    let mut url = server.clone();
-    // Only http and https get past the configuration, and between those the change always works.
-    let _ = url.set_scheme("https");
+/// Where certificate and Kerberos logins go.
+fn login_url(address: &Url) -> Url {
+    let mut url = address.clone();
     let path = format!("{}/ssllogin", url.path().trim_end_matches('/'));
     url.set_path(&path);
     url

@@ -260,6 +260,7 @@ impl<Out: Write, Err: Write> Live<Out, Err> {
             Warning::Omitted { what, why } => {
                 format!("not done here: {}: {}", sanitize::text(what), sanitize::text(why))
             }
+            Warning::Exposed { server } => format!("the password goes to {server} in clear text"),
             Warning::SessionRenewed { server } => format!("the session on {server} had ended and was renewed"),
             Warning::Adopted { task } => format!(
                 "the answer to the submission was lost; {task} is what the server made of it, nothing was submitted twice"
