@@ -40,7 +40,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("osbs", &["builder", "checkout", "config", "credentials", "http", "request"]),
     ("plugin", &[]),
     ("report", &["log_lines"]),
-    ("request", &["checkout", "koji", "config"]),
+    ("request", &["checkout", "config"]),
     ("submissions", &[]),
 ];
 

@@ -196,11 +196,11 @@ async fn check_and_submit(
     files: &FileReport,
     checkout: &Checkout,
 ) -> Result<i64> {
-    let answers = build.ask(session, request, files).await?;
+    let (answers, baseline) = build.ask(session, request, files).await?;
     let findings = check::check_hub(&answers, request, files);
     context.findings(&findings);
     stop_on_errors(arguments, checkout, &findings)?;
-    build.submit(session, request, answers.baseline).await
+    build.submit(session, request, baseline).await
 }
 
 pub(super) fn stop_on_errors(arguments: &BuildArgs, checkout: &Checkout, findings: &[Finding]) -> Result<()> {

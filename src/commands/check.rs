@@ -40,7 +40,7 @@ pub async fn run(context: &Context, arguments: &CheckArgs) -> Result<ExitCode> {
         let profile = context.koji_profile(&config)?;
         let koji = KojiBuild { profile: &profile, environment: &context.environment };
         let view = LogView { none: true, ..LogView::default() };
-        let answers = context
+        let (answers, _) = context
             .reporting(view, async |events| {
                 let mut session = koji_hub::connect(&profile, events);
                 koji.ask(&mut session, &request, &report).await

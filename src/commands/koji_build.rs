@@ -8,7 +8,7 @@ use crate::event::{BuildEvent, BuildOutcome, BuilderKind, EventSender, TaskId};
 use crate::exit_code::ExitCode;
 use crate::koji::api;
 use crate::koji::logs::LogFilter;
-use crate::koji::questions::{self, Answers};
+use crate::koji::questions;
 use crate::koji::session::Session;
 use crate::koji::submit::{self, Baseline, SubmitError};
 use crate::koji::watch::{WatchError, WatchOptions};
@@ -16,6 +16,7 @@ use crate::koji::xmlrpc::Value;
 use crate::report::LogView;
 use crate::report::text::{self, DryRun};
 use crate::request::BuildRequest;
+use crate::request::check::answers::Answers;
 use crate::request::check::{self, FileReport};
 use crate::request::findings::Finding;
 use crate::submissions::Submission;
@@ -36,7 +37,12 @@ impl KojiBuild<'_> {
     ///
     /// # Errors
     /// When the hub cannot be asked.
-    pub async fn ask(&self, session: &mut Session, request: &BuildRequest, files: &FileReport) -> Result<Answers> {
+    pub async fn ask(
+        &self,
+        session: &mut Session,
+        request: &BuildRequest,
+        files: &FileReport,
+    ) -> Result<(Answers, Baseline)> {
         let questions = check::questions(request, files);
         Ok(questions::ask(session, &questions, &self.environment.targets()).await?)
     }

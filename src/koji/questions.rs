@@ -6,73 +6,20 @@ use super::call::Call;
 use super::fault::{Fault, FaultKind};
 use super::session::{Session, SessionError};
 use super::submit::Baseline;
-use super::target_cache::{TargetCache, TargetTags};
+use super::target_cache::TargetCache;
 use super::xmlrpc::Value;
+use crate::request::check::answers::{Answers, ExistingBuild, Package, Questions, Tag, TargetTags};
 
-/// What to ask about.
-#[derive(Debug, Clone)]
-pub struct Questions {
-    /// The build target.
-    pub target: String,
-    /// The name of the Koji package, i.e. the component label; `None` where the Dockerfile does not say.
-    pub package: Option<String>,
-    /// The NVR that would be built, where the release is known.
-    pub nvr: Option<String>,
-}
-
-/// What the hub said. `None` stands for "there is none", never for "not asked" unless it says so.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct Answers {
-    /// The target's tags.
-    pub target: Option<TargetTags>,
-    /// The tag that build roots and arches come from.
-    pub build_tag: Option<Tag>,
-    /// The tag that builds get.
-    pub dest_tag: Option<Tag>,
-    /// The package in the destination tag's list; `None` also when no package was asked about.
-    pub package: Option<Package>,
-    /// The build that has the NVR already; `None` also when no NVR was asked about.
-    pub build: Option<ExistingBuild>,
-    /// Whether the hub knows `buildContainer`; `None` when it did not say.
-    pub builds_containers: Option<bool>,
-    /// What tells our task from older ones, should the answer to the submit be lost.
-    pub baseline: Baseline,
-}
-
-/// A tag.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Tag {
-    /// Its name.
-    pub name: String,
-    /// Its architectures.
-    pub arches: Vec<String>,
-    /// Whether nothing may be tagged with it.
-    pub locked: bool,
-}
-
-/// A package in a tag's list.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Package {
-    /// Its name.
-    pub name: String,
-    /// Whether builds of it are kept out of the tag.
-    pub blocked: bool,
-}
-
-/// A build that exists.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct ExistingBuild {
-    /// Its id.
-    pub id: i64,
-    /// Koji's `BUILD_STATES`: 0 building, 1 complete, 2 deleted, 3 failed, 4 cancelled.
-    pub state: i64,
-}
-
-/// Asks. With a session the answers hold a [`Baseline`] for the submit.
+/// Asks. The [`Baseline`] tells our task from older ones, should the answer to the submit be lost; without a session nothing is
+/// in it.
 ///
 /// # Errors
 /// When the hub cannot be asked.
-pub async fn ask(session: &mut Session, questions: &Questions, cache: &TargetCache) -> Result<Answers, SessionError> {
+pub async fn ask(
+    session: &mut Session,
+    questions: &Questions,
+    cache: &TargetCache,
+) -> Result<(Answers, Baseline), SessionError> {
     let hub = session.server().to_owned();
     let expected = cache.tags(&hub, &questions.target);
     let mut calls = vec![Call::new("getBuildTarget").arg(questions.target.as_str()), Call::new("system.listMethods")];
@@ -96,15 +43,15 @@ pub async fn ask(session: &mut Session, questions: &Questions, cache: &TargetCac
     }
     let known = target.is_some();
     let about = |at: usize| value(said.get(at)).filter(|_| known);
-    Ok(Answers {
+    let answers = Answers {
         target,
         build_tag: about(2).and_then(tag),
         dest_tag: about(3).and_then(tag),
         package: about(4).filter(|_| questions.package.is_some()).and_then(package),
         build,
         builds_containers,
-        baseline,
-    })
+    };
+    Ok((answers, baseline))
 }
 
 fn about_tags(tags: &TargetTags, questions: &Questions) -> Vec<Call> {

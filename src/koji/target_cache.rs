@@ -7,23 +7,12 @@ use std::collections::BTreeMap;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
-use serde::{Deserialize, Serialize};
+use crate::request::check::answers::TargetTags;
 
-/// The tags of a build target.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct TargetTags {
-    /// Where build roots and arches come from.
-    pub build_tag: String,
-    /// Where builds are tagged.
-    pub dest_tag: String,
-}
-
-impl TargetTags {
-    /// What the tags of an unknown target most likely are, by Fedora's habits of naming.
-    pub fn guess(target: &str) -> TargetTags {
-        let stem = target.strip_suffix("-candidate").unwrap_or(target);
-        TargetTags { build_tag: format!("{stem}-build"), dest_tag: target.to_owned() }
-    }
+/// What the tags of an unknown target most likely are, by Fedora's habits of naming.
+fn guess(target: &str) -> TargetTags {
+    let stem = target.strip_suffix("-candidate").unwrap_or(target);
+    TargetTags { build_tag: format!("{stem}-build"), dest_tag: target.to_owned() }
 }
 
 /// The file that remembers targets, by hub.
@@ -47,7 +36,7 @@ impl TargetCache {
     /// The tags of a target as they were last time, else a guess.
     pub fn tags(&self, hub: &str, target: &str) -> TargetTags {
         let known = self.read().remove(hub).and_then(|mut targets| targets.remove(target));
-        known.unwrap_or_else(|| TargetTags::guess(target))
+        known.unwrap_or_else(|| guess(target))
     }
 
     /// The names of all targets seen, of any hub.
@@ -107,9 +96,9 @@ mod tests {
     fn a_damaged_cache_is_an_empty_one() {
         let home = tempfile::tempdir().unwrap();
         let cache = TargetCache::locate(Some(home.path()), None);
-        cache.remember("hub", "t", &TargetTags::guess("t"));
+        cache.remember("hub", "t", &guess("t"));
         std::fs::write(cache.path.as_ref().unwrap(), "garbage").unwrap();
         assert_eq!(cache.names(), [""; 0]);
-        assert_eq!(TargetCache::locate(None, None).tags("hub", "t"), TargetTags::guess("t"));
+        assert_eq!(TargetCache::locate(None, None).tags("hub", "t"), guess("t"));
     }
 }

@@ -9,12 +9,13 @@ use fedpkg_container_build::http::ClientOptions;
 use fedpkg_container_build::koji::auth::Credentials;
 use fedpkg_container_build::koji::logs::LogFilter;
 use fedpkg_container_build::koji::outcome::HubLinks;
-use fedpkg_container_build::koji::questions::{self, Answers, Questions};
+use fedpkg_container_build::koji::questions;
 use fedpkg_container_build::koji::retry::RetryPolicy;
 use fedpkg_container_build::koji::session::{HubSettings, Session};
-use fedpkg_container_build::koji::submit::submit;
+use fedpkg_container_build::koji::submit::{Baseline, submit};
 use fedpkg_container_build::koji::target_cache::TargetCache;
 use fedpkg_container_build::koji::watch::{WatchOptions, watch};
+use fedpkg_container_build::request::check::answers::{Answers, Questions};
 use fedpkg_container_build::request::{Artifact, BuildOptions, BuildRequest};
 
 use super::{SOURCE, TARGET, with_tls};
@@ -52,7 +53,7 @@ fn request() -> BuildRequest {
     }
 }
 
-async fn ask(session: &mut Session) -> Answers {
+async fn ask(session: &mut Session) -> (Answers, Baseline) {
     let [package, nvr] = ["hello-container", "hello-container-1-1"].map(|text| Some(text.to_owned()));
     let questions = Questions { target: TARGET.to_owned(), package, nvr };
     questions::ask(session, &questions, &TargetCache::locate(None, None)).await.expect("answers")
@@ -69,13 +70,13 @@ async fn a_build_is_logged_in_for_asked_about_submitted_and_watched_to_its_end()
     let path = folder.path().join("packager.pem");
     session.log_in(Credentials::Certificate { path, proxy_user: None }).await.expect("a session");
 
-    let answers = ask(&mut session).await;
+    let (answers, baseline) = ask(&mut session).await;
     assert_eq!(answers.dest_tag.expect("a tag").arches, ["x86_64", "aarch64"]);
     assert_eq!(answers.package.expect("a package").name, "hello-container");
     assert_eq!(answers.build.expect("a build").id, build);
-    assert_eq!((answers.builds_containers, answers.baseline.user), (Some(true), Some(1)));
+    assert_eq!((answers.builds_containers, baseline.user), (Some(true), Some(1)));
 
-    let task = submit(&mut session, &request(), answers.baseline).await.expect("a task");
+    let task = submit(&mut session, &request(), baseline).await.expect("a task");
     let links = HubLinks { weburl: Some(hub.weburl()), topurl: Some(hub.topurl()) };
     let poll_interval = Duration::from_secs(1);
     let options = WatchOptions { logs: LogFilter::default(), tail: None, poll_interval, links };
@@ -108,7 +109,7 @@ async fn a_lost_answer_to_a_submit_makes_one_task_whatever_number_the_hub_reads(
             let hub = Hub::start(HubOptions { callnum, ..HubOptions::default() });
             let (mut session, _receiver) = session(&hub);
             session.log_in(password()).await.expect("a session");
-            let baseline = ask(&mut session).await.baseline;
+            let (_, baseline) = ask(&mut session).await;
             hub.inject("buildContainer", fault.clone(), 1);
             let task = submit(&mut session, &request(), baseline).await.expect("a task");
             let ids: Vec<i64> = hub.tasks().iter().map(|task| task.id).collect();
@@ -123,7 +124,7 @@ async fn a_session_that_expires_or_is_forgotten_is_replaced_and_that_is_told() {
         let hub = Hub::start(HubOptions::default());
         let (mut session, mut receiver) = session(&hub);
         session.log_in(password()).await.expect("a session");
-        let baseline = ask(&mut session).await.baseline;
+        let (_, baseline) = ask(&mut session).await;
         if how == "expired" {
             hub.expire_sessions()
         } else {

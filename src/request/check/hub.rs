@@ -2,7 +2,7 @@
 //! pyrpkg's own look at the target (`Commands.container_build_koji`), whose two sentences are kept.
 
 use super::FileReport;
-use crate::koji::questions::{Answers, ExistingBuild, Questions, Tag};
+use super::answers::{Answers, ExistingBuild, Questions, Tag};
 use crate::request::findings::Finding;
 use crate::request::{Artifact, BuildRequest};
 
@@ -132,9 +132,8 @@ fn existing(build: &ExistingBuild, files: &FileReport) -> Option<Finding> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::koji::questions::Package;
-    use crate::koji::target_cache::TargetTags;
     use crate::request::BuildOptions;
+    use crate::request::check::answers::{Package, TargetTags};
     use crate::request::nvr::PartialNvr;
 
     fn request(options: BuildOptions) -> BuildRequest {

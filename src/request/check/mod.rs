@@ -5,6 +5,7 @@
 //! `RepoInfo`, `RepoConfiguration`). What only a running build can know (whether packages exist, whether it compiles)
 //! is not looked at, and nothing is changed.
 
+pub mod answers;
 mod container_yaml;
 mod divergences;
 mod file_names;
