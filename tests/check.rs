@@ -3,7 +3,6 @@
 
 use std::fs;
 use std::path::Path;
-use std::time::{Duration, Instant};
 
 use fedpkg_container_build::checkout::container_yaml::{ContainerYaml, ProblemKind};
 use fedpkg_container_build::request::check::{FileReport, check_files};
@@ -254,12 +253,14 @@ fn yaml() -> impl Strategy<Value = String> {
     prop_oneof![prop::collection::vec(piece, 0..40).prop_map(|pieces| pieces.concat()), any::<String>()]
 }
 
+/// How many texts are tried.
+const TRIED: usize = 2000;
+
 #[test]
 fn no_container_yaml_panics_or_points_outside_itself() {
     let mut runner = TestRunner::deterministic();
-    let start = Instant::now();
-    let (mut tried, mut understood) = (0, 0);
-    while start.elapsed() < Duration::from_millis(500) {
+    let mut understood = 0;
+    for _ in 0..TRIED {
         let text = yaml().new_tree(&mut runner).unwrap().current();
         let read = ContainerYaml::parse(text.as_bytes());
         let lines = text.split(['\n', '\r']).count() + 1;
@@ -267,10 +268,9 @@ fn no_container_yaml_panics_or_points_outside_itself() {
             assert!(problem.line.is_none_or(|line| (1..=lines).contains(&line)), "{problem:?} in {text:?}");
             assert!(!problem.kind.to_string().is_empty());
         }
-        tried += 1;
         understood += usize::from(read.problems.is_empty());
     }
-    assert!(tried > 100 && understood > 0, "{tried} tried, {understood} understood");
+    assert!(understood > 0, "none of {TRIED} was understood");
 }
 
 /// Scalars that YAML 1.1 and 1.2 read differently, and what is built from their pieces.

@@ -1,7 +1,5 @@
 //! Logins by Kerberos, against a real KDC and Apache's mod_auth_gssapi in front of the test hub.
 
-use std::time::{Duration, Instant};
-
 use crate::support::kerberos::Realm;
 use crate::support::koji_hub::{Hub, HubOptions};
 use crate::support::sandbox::{Finished, Sandbox};
@@ -52,7 +50,6 @@ fn a_ticket_logs_in_and_its_lack_or_end_is_told() {
     assert!(none.stderr.contains("no valid Kerberos ticket") && none.stderr.contains("kinit"), "{none}");
 
     world.realm.kinit("short", "2s");
-    let ends = Instant::now() + Duration::from_millis(3100);
     world.realm.kinit("good", "10m");
     let good = world.submit("good");
     assert_eq!(good.status, Some(0), "{good}");
@@ -61,7 +58,7 @@ fn a_ticket_logs_in_and_its_lack_or_end_is_told() {
     let logins = world.hub.requests().into_iter().filter(|request| request.has("sslLogin")).count();
     assert_eq!(logins, 1, "the ticket is sent with the first request");
 
-    std::thread::sleep(ends.saturating_duration_since(Instant::now()));
+    world.realm.await_end("short");
     let expired = world.submit("short");
     assert_eq!(expired.status, Some(5), "{expired}");
     assert!(expired.stderr.contains("kinit"), "{expired}");

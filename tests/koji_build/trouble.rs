@@ -15,7 +15,7 @@ fn a_hub_that_restarts_is_waited_for_and_no_line_is_lost_or_doubled() {
     task.append("x86_64.log", "before\n");
     running.read_until("before");
     world.hub.stop_listening();
-    std::thread::sleep(std::time::Duration::from_millis(2500));
+    running.read_error_until("trying again in");
     task.append("x86_64.log", "meanwhile\n");
     world.hub.listen_again();
     task.append("x86_64.log", "after\n");
@@ -103,13 +103,12 @@ fn a_wrong_password_is_an_error_of_its_own() {
 }
 
 #[test]
-fn a_hub_that_is_not_there_is_told_soon() {
+fn a_hub_that_is_not_there_is_told_after_a_few_tries() {
     let world = World::new();
     let _clone = world.clone();
     world.hub.stop_listening();
-    let start = std::time::Instant::now();
     let run = world.run(&["--nowait"]);
     assert_eq!(run.status, Some(6), "{run}");
     assert!(run.stderr.contains("cannot reach the Koji hub") && run.stderr.contains("hint: "), "{run}");
-    assert!(start.elapsed() < std::time::Duration::from_secs(10));
+    assert!(run.stderr.matches("trying again in").count() <= 2, "{run}");
 }

@@ -322,15 +322,14 @@ fn before_there_is_a_build_a_server_that_is_broken_is_no_refusal() {
 }
 
 #[test]
-fn a_cluster_that_is_not_there_is_told_in_time() {
+fn a_cluster_that_is_not_there_is_told_after_a_few_tries() {
     let world = OsbsWorld::new();
     let _clone = world.clone();
     world.server.stop_listening();
-    let began = std::time::Instant::now();
     let run = world.build(&[]);
     assert_eq!(run.status, Some(6), "{run}");
     assert!(run.stderr.contains("Network error at http://127.0.0.1:"), "{run}");
-    assert!(began.elapsed().as_secs() < 15);
+    assert!(run.stderr.matches("trying again in").count() <= 5, "{run}");
 }
 
 #[test]

@@ -1,6 +1,5 @@
 //! How builds end, and what is told of it; coming back, cancelling, cleaning up.
 
-use std::time::Duration;
 
 use serde_json::{Value as Json, json};
 
@@ -285,7 +284,7 @@ fn a_log_that_stays_open_while_nothing_is_written_is_no_end() {
     let task = run.begin("clone", &["step"]);
     task.log("step", b"words 1\n");
     build.read_until("words 1");
-    std::thread::sleep(Duration::from_millis(2500));
+    build.read_error_until("still watching after 2 s");
     task.log("step", b"words 2\n");
     build.read_until("words 2");
     task.succeed();

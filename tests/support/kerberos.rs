@@ -87,6 +87,14 @@ impl Realm {
         assert!(output.status.success(), "kinit: {}", String::from_utf8_lossy(&output.stderr));
     }
 
+    /// Waits until the tickets of a credential cache have ended.
+    pub fn await_end(&self, cache: &str) {
+        let is_valid = || Command::new("klist").arg("-s").envs(self.environment(cache)).status().expect("klist").success();
+        while is_valid() {
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+
     fn command(&self, program: &Path, args: &[&str]) -> Command {
         let mut command = Command::new(program);
         command

@@ -1,6 +1,5 @@
 //! A sandbox with a clone, a hub, and configuration that leads from one to the other: what tests of builds begin with.
 
-use std::io::Read as _;
 use std::os::unix::process::CommandExt as _;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
@@ -76,6 +75,8 @@ pub fn write_profile(sandbox: &Sandbox, hub: &Hub, more: &str) {
 pub struct Running<'a> {
     child: Child,
     sandbox: &'a Sandbox,
+    /// What was read of standard error before the end.
+    error: Vec<u8>,
     /// While it is there, somebody waits for the program.
     _waited_for: Arc<()>,
 }
@@ -101,7 +102,7 @@ impl<'a> Running<'a> {
                 let _ = Command::new("kill").arg("-KILL").arg(id.to_string()).status();
             }
         });
-        Running { child, sandbox, _waited_for: waited_for }
+        Running { child, sandbox, error: Vec::new(), _waited_for: waited_for }
     }
 
     /// Its process id.
@@ -118,13 +119,15 @@ impl<'a> Running<'a> {
     /// Waits for the end; the test fails when that takes too long.
     pub fn finish(mut self) -> Finished {
         let (stdout, stderr) = (self.child.stdout.take(), self.child.stderr.take());
+        let mut error = std::mem::take(&mut self.error);
         let (stdout, stderr, status) = std::thread::scope(|scope| {
             let stdout = scope.spawn(move || stdout.map(read_to_end).unwrap_or_default());
             let stderr = scope.spawn(move || stderr.map(read_to_end).unwrap_or_default());
             let status = self.wait();
             (stdout.join().unwrap(), stderr.join().unwrap(), status)
         });
-        Finished { status, stdout: self.sandbox.normalised(&stdout), stderr: self.sandbox.normalised(&stderr) }
+        error.extend(stderr);
+        Finished { status, stdout: self.sandbox.normalised(&stdout), stderr: self.sandbox.normalised(&error) }
     }
 
     fn wait(&mut self) -> Option<i32> {
@@ -149,17 +152,26 @@ impl<'a> Running<'a> {
     /// Reads standard output until a line holds `text`; the lines read so far come back.
     pub fn read_until(&mut self, text: &str) -> String {
         let mut seen = Vec::new();
-        let stdout = self.child.stdout.as_mut().unwrap();
-        let mut byte = [0];
-        while stdout.read(&mut byte).unwrap() == 1 {
-            seen.push(byte[0]);
-            if byte[0] == b'\n' && String::from_utf8_lossy(&seen).lines().last().is_some_and(|line| line.contains(text))
-            {
-                return String::from_utf8_lossy(&seen).into_owned();
-            }
-        }
-        panic!("{text:?} did not come: {}", String::from_utf8_lossy(&seen));
+        read_until(self.child.stdout.as_mut().unwrap(), &mut seen, text);
+        String::from_utf8_lossy(&seen).into_owned()
     }
+
+    /// Reads standard error until a line holds `text`; [`Running::finish`] gives these lines, too.
+    pub fn read_error_until(&mut self, text: &str) {
+        read_until(self.child.stderr.as_mut().unwrap(), &mut self.error, text);
+    }
+}
+
+/// Reads until a line is there that holds a text.
+fn read_until(stream: &mut impl std::io::Read, seen: &mut Vec<u8>, text: &str) {
+    let mut byte = [0];
+    while stream.read(&mut byte).unwrap() == 1 {
+        seen.push(byte[0]);
+        if byte[0] == b'\n' && String::from_utf8_lossy(seen).lines().last().is_some_and(|line| line.contains(text)) {
+            return;
+        }
+    }
+    panic!("{text:?} did not come: {}", String::from_utf8_lossy(seen));
 }
 
 fn read_to_end(mut stream: impl std::io::Read) -> Vec<u8> {
