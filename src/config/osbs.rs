@@ -426,7 +426,6 @@ mod tests {
         instance.warnings.iter().map(|warning| format!("{warning}\n")).collect()
     }
 
-    // C3
     #[test]
     fn booleans_are_osbs_clients() {
         for (word, truth, warned) in [
@@ -446,7 +445,6 @@ mod tests {
         assert!(error.starts_with("verify_ssl = `maybe` is none of true, false, 1, 0"), "{error}");
     }
 
-    // C2
     #[test]
     fn an_instance_that_is_not_there_is_told_and_has_no_server() {
         let instance = load("[default_binary]\nopenshift_url = https://a/\n", Some("x")).unwrap();
@@ -454,7 +452,6 @@ mod tests {
         assert!(told(&instance).starts_with("Specified section 'x' not found in '"), "{}", told(&instance));
     }
 
-    // C4
     #[test]
     fn old_names_are_taken_with_a_warning_and_dead_keys_without() {
         let text =
@@ -476,7 +473,6 @@ mod tests {
         assert_eq!(instance.params["osbs-image"], "r/x:1");
     }
 
-    // C12
     #[test]
     fn what_belongs_together_must_come_together() {
         let error = load("[default_binary]\nclient_cert = /a\n", None).unwrap_err().to_string();

@@ -393,7 +393,6 @@ mod tests {
         }
     }
 
-    // C33, C34
     #[test]
     fn the_status_decides_and_the_reason_tells_cancelled_from_failed() {
         for (status, reason, state) in [

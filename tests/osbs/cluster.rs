@@ -22,7 +22,6 @@ fn tokens(world: &OsbsWorld) -> Vec<String> {
     tokens
 }
 
-// C1
 #[test]
 fn options_alone_lead_to_a_cluster() {
     let world = nobody(Options::default());
@@ -46,7 +45,6 @@ fn options_alone_lead_to_a_cluster() {
     assert!(!run.stdout.contains(TOKEN) && !run.stderr.contains(TOKEN), "{run}");
 }
 
-// C2
 #[test]
 fn an_instance_that_is_not_there_is_told() {
     let world = nobody(Options::default());
@@ -57,7 +55,6 @@ fn an_instance_that_is_not_there_is_told() {
     assert!(run.stderr.contains("no OpenShift server is known\nhint: set openshift_url in [x] of osbs.conf"), "{run}");
 }
 
-// C5, C6, C7
 #[test]
 fn the_token_that_is_named_first_counts() {
     let world = nobody(Options::default());
@@ -100,7 +97,6 @@ fn oauth(endpoint: Option<String>) -> OAuth {
     OAuth { user: "packager".into(), password: "secretpw".into(), token: "sha256~given".into(), endpoint, error: None }
 }
 
-// C8, C9, C10
 #[test]
 fn a_password_gets_a_token_where_the_cluster_says() {
     let other = KubeApi::with(Options { oauth: Some(oauth(None)), ..Options::default() });
@@ -127,7 +123,6 @@ fn a_password_gets_a_token_where_the_cluster_says() {
     }
 }
 
-// C11
 #[test]
 fn a_login_that_is_refused_says_why() {
     let wrong = OAuth { password: "other".into(), ..oauth(None) };
@@ -147,7 +142,6 @@ fn a_login_that_is_refused_says_why() {
     }
 }
 
-// C13
 #[test]
 fn a_kubeconfig_is_for_its_own_server() {
     let world = nobody(Options::default());
@@ -206,7 +200,6 @@ fn an_exec_plugin_of_a_kubeconfig_is_run() {
     assert_eq!(tokens(&world), [format!("Bearer {TOKEN}")]);
 }
 
-// C47
 #[test]
 fn a_token_that_ends_in_the_middle_is_read_anew_once() {
     let world = OsbsWorld::with(Options::default(), "");
@@ -247,7 +240,6 @@ fn a_token_that_ends_in_the_middle_is_read_anew_once() {
     );
 }
 
-// C51
 #[test]
 fn what_may_not_be_done_is_named() {
     let world = OsbsWorld::new();

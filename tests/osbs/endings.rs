@@ -1,6 +1,5 @@
 //! How builds end, and what is told of it; coming back, cancelling, cleaning up.
 
-
 use serde_json::{Value as Json, json};
 
 use crate::support::koji_hub::{Hub, HubOptions};
@@ -21,7 +20,6 @@ fn with_log(log: &[u8]) -> Finished {
     build.finish()
 }
 
-// C40
 #[test]
 fn warnings_for_the_user_are_told_once_at_the_end() {
     let line = r#"2026-11-23 10:00:00,1 - atomic_reactor - USER_WARNING - {"message": "label x is deprecated"}"#;
@@ -33,7 +31,6 @@ fn warnings_for_the_user_are_told_once_at_the_end() {
     assert!(run.stdout.contains("USER_WARNING - {bad\n"), "{run}");
 }
 
-// C41
 #[test]
 fn the_path_of_metadata_is_told_and_its_line_is_not() {
     let run =
@@ -43,7 +40,6 @@ fn the_path_of_metadata_is_told_and_its_line_is_not() {
     assert!(run.stdout.contains("metadata:\n  koji-upload/1.2/metadata.json\n"), "{run}");
 }
 
-// C42, C43
 #[test]
 fn reasons_come_in_the_order_of_what_they_know() {
     let world = OsbsWorld::new();
@@ -89,7 +85,6 @@ fn play_cancel(run: &Run) {
     run.finish("False", "Cancelled", &format!("PipelineRun \"{}\" was cancelled", run.name), &[]);
 }
 
-// C34, C45
 #[test]
 fn a_build_is_cancelled_and_seen_to_its_end() {
     let world = OsbsWorld::new();
@@ -167,7 +162,6 @@ fn ctrl_c_leaves_the_build_alone_and_one_can_come_back() {
     assert!(nothing.stderr.contains("there is no nothing-here among the pipelineruns of namespace osbs"), "{nothing}");
 }
 
-// C49
 #[test]
 fn results_are_told_as_far_as_there_are_any() {
     for (repositories, id, expected) in [

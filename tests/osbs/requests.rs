@@ -74,7 +74,6 @@ fn what_osbs_would_refuse_is_refused_before_anything_is_created() {
     }
 }
 
-// C22, C25, C27, C28, C29
 #[test]
 fn options_and_files_get_into_the_run() {
     let world = OsbsWorld::new();
@@ -106,7 +105,6 @@ fn options_and_files_get_into_the_run() {
     assert!(run.stdout.contains(&format!("Created build: {name}\n")), "{run}");
 }
 
-// C30
 #[test]
 fn a_template_with_a_name_of_its_own_is_refused() {
     let world = OsbsWorld::new();
@@ -120,7 +118,6 @@ fn a_template_with_a_name_of_its_own_is_refused() {
     assert!(posted(&world).is_empty());
 }
 
-// C31, C32
 #[test]
 fn the_version_that_is_served_is_spoken() {
     for version in ["v1", "v1beta1"] {

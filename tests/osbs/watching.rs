@@ -14,7 +14,6 @@ fn lines_with<'a>(run: &'a Finished, text: &str) -> Vec<&'a str> {
     lines.filter(|line| line.contains(text)).collect()
 }
 
-// C35, C36
 #[test]
 fn a_quiet_task_does_not_delay_another() {
     let world = OsbsWorld::new();
@@ -51,7 +50,6 @@ fn steps_of_one_task_are_told_apart() {
     assert!(run.stdout.contains("binary-container-hermeto/run | second\n"), "{run}");
 }
 
-// C37
 #[test]
 fn a_log_that_is_cut_goes_on_with_no_line_lost_or_doubled() {
     let world = OsbsWorld::new();
@@ -122,7 +120,6 @@ fn all_lines_are_shown_once_in_a_file_whatever_was_cut() {
     assert_eq!(lines_with(&rest, "number"), expected);
 }
 
-// C39
 #[test]
 fn attempts_of_a_task_are_all_shown_and_labelled() {
     let world = OsbsWorld::new();
@@ -151,7 +148,6 @@ fn attempts_of_a_task_are_all_shown_and_labelled() {
     assert!(run.stdout.contains("binary-container-build-x86-64#2 | tried again\n"), "{run}");
 }
 
-// C44
 #[test]
 fn a_run_that_is_removed_is_told_and_never_waited_for() {
     let world = OsbsWorld::new();
@@ -165,7 +161,6 @@ fn a_run_that_is_removed_is_told_and_never_waited_for() {
     assert!(finished.stderr.contains("Reason: pipeline run removed;"), "{finished}");
 }
 
-// C46
 #[test]
 fn pods_that_cannot_start_are_told_at_once() {
     let world = OsbsWorld::new();
@@ -186,7 +181,6 @@ fn pods_that_cannot_start_are_told_at_once() {
     );
 }
 
-// C48
 #[test]
 fn versions_that_are_forgotten_are_listed_anew() {
     let world = OsbsWorld::new();
@@ -209,7 +203,6 @@ fn versions_that_are_forgotten_are_listed_anew() {
     assert!(!rest.stdout.contains("words 1") && !rest.stdout.contains("words 2"), "nothing twice: {rest}");
 }
 
-// C50
 #[test]
 fn bytes_that_are_no_text_do_not_end_a_log() {
     let world = OsbsWorld::new();

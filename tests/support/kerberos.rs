@@ -89,7 +89,8 @@ impl Realm {
 
     /// Waits until the tickets of a credential cache have ended.
     pub fn await_end(&self, cache: &str) {
-        let is_valid = || Command::new("klist").arg("-s").envs(self.environment(cache)).status().expect("klist").success();
+        let is_valid =
+            || Command::new("klist").arg("-s").envs(self.environment(cache)).status().expect("klist").success();
         while is_valid() {
             std::thread::sleep(Duration::from_millis(50));
         }

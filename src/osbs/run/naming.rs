@@ -124,7 +124,7 @@ mod tests {
         Postfix { number: 48213, at: "2025-03-01T10:15:00Z".parse().unwrap() }
     }
 
-    // C26; what osbs-client 2.8.0 makes of the same.
+    // What osbs-client 2.8.0 makes of the same.
     #[test]
     fn bases_are_osbs_clients() {
         for (uri, branch, expected) in [

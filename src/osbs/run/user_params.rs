@@ -304,7 +304,6 @@ mod tests {
         assert_eq!(Value::Object(params.values), expected);
     }
 
-    // C25, C28
     #[test]
     fn options_are_sent_when_they_were_given() {
         let options = BuildOptions {
@@ -325,7 +324,6 @@ mod tests {
         assert_eq!(values.get("release"), None);
     }
 
-    // C21, C22
     #[test]
     fn the_time_limit_has_a_default_and_an_end() {
         let of = |seconds| params(BuildOptions::default(), &FileReport { buildtime_limit: seconds, ..files() });
@@ -335,7 +333,6 @@ mod tests {
         assert_eq!(error, "Build limit cannot be more than 21600 and is set to 99999");
     }
 
-    // C14
     #[test]
     fn without_a_component_there_is_no_name() {
         let nameless = FileReport::default();
@@ -343,7 +340,6 @@ mod tests {
         assert_eq!(error.to_string(), "required label missing from Dockerfile: com.redhat.component");
     }
 
-    // C29
     #[test]
     fn what_would_break_out_is_escaped_and_the_rest_is_pythons() {
         let userdata =
@@ -362,7 +358,6 @@ mod tests {
     }
 
     proptest! {
-        // C29
         #[test]
         fn embedded_parameters_mean_the_same_and_break_out_of_nothing(values in values()) {
             let embedded = embed(&values);

@@ -210,7 +210,6 @@ mod tests {
         }
     }
 
-    // C40
     #[test]
     fn a_warning_is_told_once_where_it_came_first() {
         let warning = |text: &str| Special::Warning(text.to_owned());

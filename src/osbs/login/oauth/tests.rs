@@ -131,7 +131,6 @@ async fn asked(challenge: &Challenge) -> Result<OAuthToken, OAuthError> {
     challenge.token(&client()).await
 }
 
-// C8, C9
 #[tokio::test]
 async fn a_password_brings_the_token_of_the_fragment_and_the_redirect_is_not_followed() {
     let server = Server::start(Discovery::Missing, Endpoint::OpenShift).await;
@@ -148,7 +147,6 @@ async fn a_password_brings_the_token_of_the_fragment_and_the_redirect_is_not_fol
     assert!(!seen[0].1.contains_key(header::AUTHORIZATION), "the question for the endpoint needs no login");
 }
 
-// C10
 #[tokio::test]
 async fn the_endpoint_is_the_one_that_the_api_server_names() {
     let oauth = Server::start(Discovery::Missing, Endpoint::OpenShift).await;
@@ -231,7 +229,6 @@ async fn a_wrong_password_is_told_with_what_the_server_takes() {
     assert!(error.is_refusal() && !error.is_transient() && error.hint().is_some());
 }
 
-// C11 is the first.
 #[tokio::test]
 async fn an_answer_without_a_token_is_told_for_what_it_is() {
     let other = "https://sso.example.test/login?then=%2Foauth%2Fauthorize%3Fstate%3Dhidden";

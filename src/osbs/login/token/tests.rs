@@ -68,7 +68,6 @@ fn each_place_counts_before_those_after_it() {
     let [option_file, conf_file, instance, pod] = &paths;
     let keyring = || Some(Secret::new("keyring"));
     let kubeconfig = kubeconfig("me-at-ours", &[("me", "ours", "token: kubeconfig")]);
-    // C5 and C6 are the third and fifth.
     type TakeAway = fn(&mut TokenOrder<'_>);
     let places: [(&str, TakeAway); 9] = [
         ("option", |order| order.option_token = None),
@@ -133,7 +132,6 @@ fn the_keyring_is_asked_only_when_its_turn_comes() {
     assert_eq!((chosen(&TokenOrder { token: None, ..order }).as_str(), asked.get()), ("Nobody", 1));
 }
 
-// C7
 #[test]
 fn a_token_file_that_cannot_be_used_is_named_and_nothing_else_is_tried() {
     let files = Files::new();
@@ -218,7 +216,6 @@ fn a_token_file_that_others_can_read_is_warned_about_but_for_a_pods() {
     assert_eq!(warning, "other users of this machine can read the token file /t (mode 0644): `chmod 600` it");
 }
 
-// C13
 #[test]
 fn a_kubeconfig_counts_for_its_own_server_only() {
     let me = ("me", "ours", "token: mine");
@@ -305,7 +302,7 @@ fn servers_are_compared_as_they_are_meant() {
     }
 }
 
-// C47, the reading; the retry is the cluster's.
+// The reading; the retry is the cluster's.
 #[test]
 fn files_are_read_again_and_options_are_not() {
     let files = Files::new();

@@ -70,7 +70,6 @@ fn yaml_is_read_as_osbs_client_reads_it() {
     assert!(unknown.is_empty(), "{unknown:?}");
 }
 
-// C30
 #[test]
 fn a_template_with_a_name_of_its_own_is_refused() {
     let words = "is different than in input data";

@@ -291,7 +291,6 @@ mod tests {
         assert_eq!(decoded.text, b"one\xff\r\n\n\nno stamp here\n");
     }
 
-    // C40, C41
     #[test]
     fn messages_are_told_apart_from_lines() {
         let record = |rest: &str| format!("2026-11-23T10:00:00.5Z 2026-11-23 10:00:00,1 - atomic_reactor - {rest}\n");
