@@ -62,12 +62,16 @@
 //! * What is not known is never made up: a fraction is shown only when both of its numbers were read, and a build whose
 //!   submission got no answer is looked for, not submitted again.
 
+pub mod arch;
+pub mod backoff;
 pub mod builder;
 pub mod checkout;
+pub mod child;
 pub mod cli;
 pub mod commands;
 pub mod config;
 pub mod credentials;
+pub mod digest;
 pub mod error;
 pub mod event;
 pub mod exit_code;

@@ -64,6 +64,58 @@ impl LineSplitter {
     }
 }
 
+/// Where the last `lines` lines of a log begin.
+pub fn tail_start(log: &[u8], lines: usize) -> usize {
+    let Some(back) = lines.checked_sub(1) else { return log.len() };
+    let end = log.strip_suffix(b"\n").unwrap_or(log);
+    memchr::memrchr_iter(b'\n', end).nth(back).map_or(0, |at| at + 1)
+}
+
+/// The last `lines` lines of a log, as text.
+pub fn tail(log: &[u8], lines: usize) -> Vec<String> {
+    let tail = &log[tail_start(log, lines)..];
+    let tail = tail.strip_suffix(b"\n").unwrap_or(tail);
+    if tail.is_empty() {
+        return Vec::new();
+    }
+    tail.split(|byte| *byte == b'\n').map(|line| String::from_utf8_lossy(line).into_owned()).collect()
+}
+
+/// The end of a log that is read to its end: no more of it than what its last lines need.
+#[derive(Debug, Clone)]
+pub struct Tail {
+    bytes: Vec<u8>,
+    kept: usize,
+    cut: bool,
+}
+
+impl Tail {
+    /// Keeps the last `kept` bytes, or a little more.
+    pub fn of(kept: usize) -> Tail {
+        Tail { bytes: Vec::new(), kept, cut: false }
+    }
+
+    /// Takes the next bytes.
+    pub fn take(&mut self, bytes: &[u8]) {
+        self.bytes.extend_from_slice(bytes);
+        if self.bytes.len() > 2 * self.kept {
+            self.bytes.drain(..self.bytes.len() - self.kept);
+            self.cut = true;
+        }
+    }
+
+    /// What is kept.
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// The last lines, none of which has lost its beginning.
+    pub fn lines(&self, lines: usize) -> Vec<String> {
+        let whole = if self.cut { memchr::memchr(b'\n', &self.bytes).map_or(self.bytes.len(), |at| at + 1) } else { 0 };
+        tail(&self.bytes[whole..], lines)
+    }
+}
+
 fn pieces(text: &[u8], line: &mut impl FnMut(&[u8])) {
     if text.len() <= MAX_LINE {
         return line(text);
@@ -104,6 +156,33 @@ mod tests {
             }
             prop_assert_eq!(split(&chunks), expected);
         }
+    }
+
+    #[test]
+    fn the_last_lines_are_found_whatever_came_before() {
+        let cases: [(&str, usize, &[&str]); 7] = [
+            ("a\nb\nc\n", 2, &["b", "c"]),
+            ("a\nb\nc", 2, &["b", "c"]),
+            ("a\n", 5, &["a"]),
+            ("a\n\n", 2, &["a", ""]),
+            ("", 3, &[]),
+            ("a\nb\n", 0, &[]),
+            ("\n", 3, &[]),
+        ];
+        for (log, lines, expected) in cases {
+            assert_eq!(tail(log.as_bytes(), lines), expected, "{log:?} {lines}");
+        }
+    }
+
+    #[test]
+    fn a_tail_takes_no_more_memory_than_it_needs_and_shows_whole_lines() {
+        let mut tail = Tail::of(100);
+        for line in 0..1000 {
+            tail.take(format!("line {line}\n").as_bytes());
+            assert!(tail.bytes().len() <= 200);
+        }
+        assert_eq!(tail.lines(2), ["line 998", "line 999"]);
+        assert!(tail.lines(1000).iter().all(|line| line.starts_with("line ")), "{:?}", tail.lines(1000));
     }
 
     #[test]

@@ -22,6 +22,7 @@ use clap_complete::CompleteEnv;
 use clap_complete::engine::{ArgValueCandidates, CompletionCandidate};
 use clap_complete::env::{Bash, EnvCompleter, Fish, Zsh};
 
+use crate::arch;
 use crate::event::Outcome;
 use crate::koji::target_cache::TargetCache;
 use crate::plugin::Identity;
@@ -29,9 +30,6 @@ use crate::submissions::{Submission, Submissions};
 
 /// The variable that makes the program answer instead of work. clap's own convention.
 const VARIABLE: &str = "COMPLETE";
-
-/// The architectures that Fedora builds containers for, the usual one first.
-const ARCHES: &[&str] = &["x86_64", "aarch64", "ppc64le", "s390x"];
 
 /// The logs of a `buildContainer` task, as the builder names them; those of architectures are added.
 const LOGS: &[(&str, &str)] = &[
@@ -119,7 +117,7 @@ fn candidates(id: &str, cancelling: bool, identity: &Identity, sources: Sources)
             let tool = identity.tool.clone();
             ArgValueCandidates::new(move || plain((sources.namespaces)(&tool)))
         }
-        "arches" | "arch" => ArgValueCandidates::new(|| plain(ARCHES.iter().copied())),
+        "arches" | "arch" => ArgValueCandidates::new(|| plain(arch::OFFERED.iter().copied())),
         "log" => ArgValueCandidates::new(logs),
         "build" => ArgValueCandidates::new(move || builds((sources.submissions)(), cancelling)),
         _ => return None,
@@ -132,7 +130,7 @@ fn plain<T: Into<OsString>>(values: impl IntoIterator<Item = T>) -> Vec<Completi
 
 fn logs() -> Vec<CompletionCandidate> {
     let of_builder = LOGS.iter().map(|(name, help)| CompletionCandidate::new(*name).help(Some((*help).into())));
-    let of_arches = ARCHES
+    let of_arches = arch::OFFERED
         .iter()
         .map(|arch| CompletionCandidate::new(format!("{arch}.log")).help(Some(format!("the build for {arch}").into())));
     of_builder.chain(of_arches).collect()

@@ -9,18 +9,18 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use openssl::hash::{MessageDigest, hash};
 use serde::Deserialize;
 
 use super::engine::{Engine, EngineError, output};
 use super::image_config::ImageConfig;
 use super::image_name::{ImageName, is_digest};
 use super::journal::Step;
-use super::platform;
 use super::registries::{self, RegistryError};
 use super::store::write_private;
+use crate::arch;
 use crate::checkout::dockerfile::{BuildFile, BuildFileError};
 use crate::config::local::LocalConfig;
+use crate::digest::sha256;
 
 /// Not an image but a request to make one in Koji; only the build service can do that.
 const KOJI_IMAGE_BUILD: &str = "koji/image-build";
@@ -188,7 +188,7 @@ pub fn name(file: &BuildFile, arches: &[String], config: &LocalConfig) -> Result
 fn check_platform(platform: Option<&str>, line: usize, arches: &[String]) -> Result<(), BaseImageError> {
     let Some(platform) = platform.filter(|platform| !platform.contains('$')) else { return Ok(()) };
     let wanted = platform.split('/').nth(1).unwrap_or(platform);
-    if arches.iter().any(|arch| platform::goarch(arch) == wanted || arch == wanted) {
+    if arches.iter().any(|arch| arch::to_go(arch) == wanted || arch == wanted) {
         return Ok(());
     }
     Err(BaseImageError::Platform { line, platform: platform.to_owned(), arches: arches.to_vec() })
@@ -232,7 +232,7 @@ pub async fn find(
     let mut variants = BTreeMap::new();
     if manifest.manifests.is_empty() {
         let variant = images.variant(&digest, &manifest).await?;
-        let arch = platform::arch(&variant.config.architecture).to_owned();
+        let arch = arch::from_go(&variant.config.architecture).to_owned();
         images.check_arches(arches, std::slice::from_ref(&arch))?;
         variants.insert(arch, variant);
     } else {
@@ -256,8 +256,8 @@ pub async fn pull(engine: &Engine, image: &BaseImage, arch: &str) -> Result<(), 
     let name = image.pinned().to_string();
     let mut command = engine.buildah();
     command.args(["pull", "--quiet", "--policy", "missing"]);
-    if arch != platform::host() {
-        command.args(["--arch", platform::goarch(arch)]);
+    if arch != arch::host() {
+        command.args(["--arch", arch::to_go(arch)]);
     }
     output(command.arg(&name), &format!("pulling {name}")).await.map(drop)
 }
@@ -303,7 +303,7 @@ struct Descriptor {
 impl Entry {
     fn arch(&self) -> Option<String> {
         let platform = self.platform.as_ref()?;
-        (platform.os == "linux").then(|| platform::arch(&platform.architecture).to_owned())
+        (platform.os == "linux").then(|| arch::from_go(&platform.architecture).to_owned())
     }
 }
 
@@ -321,7 +321,7 @@ impl Images<'_> {
             return Ok((digest.clone(), self.by_digest(digest, &[]).await?));
         }
         let bytes = self.ask(self.name, &[]).await?;
-        let digest = sha256(&bytes).map_err(|reason| self.malformed(reason))?;
+        let digest = sha256(&bytes);
         self.keep(&digest, &bytes);
         Ok((digest, bytes))
     }
@@ -336,7 +336,7 @@ impl Images<'_> {
     }
 
     fn verified(&self, digest: &str, bytes: Vec<u8>) -> Result<Vec<u8>, BaseImageError> {
-        let found = sha256(&bytes).map_err(|reason| self.malformed(reason))?;
+        let found = sha256(&bytes);
         if found != digest {
             let (image, expected) = (self.name.to_string(), digest.to_owned());
             return Err(BaseImageError::Digest { image, expected, found });
@@ -390,7 +390,7 @@ impl Images<'_> {
     /// A damaged entry is as good as none.
     fn kept(&self, digest: &str) -> Option<Vec<u8>> {
         let bytes = fs::read(self.path(digest)?).ok()?;
-        (sha256(&bytes).ok()? == digest).then_some(bytes)
+        (sha256(&bytes) == digest).then_some(bytes)
     }
 
     /// Not being able to keep something only costs a question next time.
@@ -404,14 +404,4 @@ impl Images<'_> {
     fn path(&self, digest: &str) -> Option<PathBuf> {
         is_digest(digest).then(|| self.blobs.join(digest.trim_start_matches("sha256:")))
     }
-}
-
-/// `sha256:…` of some bytes.
-///
-/// # Errors
-/// When the system's cryptography refuses.
-pub fn sha256(bytes: &[u8]) -> Result<String, String> {
-    let digest = hash(MessageDigest::sha256(), bytes).map_err(|error| error.to_string())?;
-    let hex: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
-    Ok(format!("sha256:{hex}"))
 }

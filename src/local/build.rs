@@ -15,15 +15,16 @@ use serde::Deserialize;
 use super::engine::{Engine, EngineError, output, stream};
 use super::image_config::ImageConfig;
 use super::journal::{Journal, StepName};
-use super::platform;
 use super::store::create_private;
+use crate::arch;
 use crate::builder::Interrupt;
 use crate::event::{BuildEvent, LogId};
+use crate::log_lines::Tail;
 
 /// How much of a log is kept for the summary of a failure, in bytes.
 const TAIL: usize = 8 * 1024;
 /// How many lines of it are shown.
-const TAIL_LINES: usize = 12;
+const TAIL_LINES: usize = 20;
 
 /// How `RUN` is kept from the rest of the machine.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -106,7 +107,7 @@ pub struct BuildLog {
     path: PathBuf,
     file: File,
     offset: u64,
-    tail: Vec<u8>,
+    tail: Tail,
 }
 
 impl BuildLog {
@@ -121,16 +122,13 @@ impl BuildLog {
         let log = Arc::new(LogId { task: StepName::Build.id(), volume: None, name: name.as_str().into() });
         let opened = BuildEvent::LogOpened { log: Arc::clone(&log), arch: Some(arch.into()) };
         journal.events().send(opened).await;
-        Ok(BuildLog { journal: journal.clone(), log, path, file, offset: 0, tail: Vec::new() })
+        Ok(BuildLog { journal: journal.clone(), log, path, file, offset: 0, tail: Tail::of(TAIL) })
     }
 
     /// Takes what the engine printed. A full disk must not end a build: the screen has it all the same.
     async fn take(&mut self, bytes: Bytes) {
         let _ = self.file.write_all(&bytes);
-        self.tail.extend_from_slice(&bytes);
-        if self.tail.len() > 2 * TAIL {
-            self.tail.drain(..self.tail.len() - TAIL);
-        }
+        self.tail.take(&bytes);
         let (offset, length) = (self.offset, bytes.len() as u64);
         self.journal.events().send(BuildEvent::LogAppended { log: Arc::clone(&self.log), offset, bytes }).await;
         self.offset += length;
@@ -153,9 +151,7 @@ impl BuildLog {
 
     /// Its last lines.
     pub fn last_lines(&self) -> Vec<String> {
-        let text = String::from_utf8_lossy(&self.tail);
-        let lines: Vec<&str> = text.lines().filter(|line| !line.trim().is_empty()).collect();
-        lines[lines.len().saturating_sub(TAIL_LINES)..].iter().map(|line| (*line).to_owned()).collect()
+        self.tail.lines(TAIL_LINES)
     }
 }
 
@@ -197,8 +193,8 @@ pub async fn build(
         None => command.args(["--format", "docker"]),
     };
     command.arg(format!("--http-proxy={}", order.http_proxy));
-    if order.arch != platform::host() {
-        command.args(["--arch", platform::goarch(order.arch)]);
+    if order.arch != arch::host() {
+        command.args(["--arch", arch::to_go(order.arch)]);
     }
     for argument in order.build_args {
         // Arguments of processes are there for everyone to see.

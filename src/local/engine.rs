@@ -20,7 +20,8 @@ use tokio::process::{Child, Command};
 use super::guard::{self, GUARD};
 use super::trouble::{self, Trouble};
 use crate::builder::Interrupt;
-use crate::http;
+use crate::child;
+use crate::log_lines::Tail;
 
 /// How long a child may take to end after it was asked to. Its guard makes it end before that.
 const GRACE: Duration = guard::GRACE.saturating_add(Duration::from_secs(5));
@@ -158,17 +159,13 @@ impl Engine {
     fn program(&self, program: &Path, guard: Option<&Path>) -> Command {
         let mut command = match guard {
             Some(guard) => {
-                let mut command = Command::new(guard);
+                let mut command = child::command(guard);
                 command.arg(GUARD).arg(std::process::id().to_string()).arg(program);
                 command
             }
-            None => Command::new(program),
+            None => child::command(program),
         };
         command.process_group(0).stdin(Stdio::null()).env("TMPDIR", &self.temporary);
-        // Ours alone: it would leave the child without any certificates.
-        if std::env::var_os(http::TRUST_FILE).is_some_and(|file| file == "/dev/null") {
-            command.env_remove(http::TRUST_FILE);
-        }
         for name in ["BUILDAH_ISOLATION", "BUILDAH_LAYERS", "BUILDAH_FORMAT", "STORAGE_DRIVER", "STORAGE_OPTS"] {
             command.env_remove(name);
         }
@@ -228,7 +225,7 @@ pub async fn stream(
     command.stdout(Stdio::null()).stderr(Stdio::null());
     let mut group = Group::of(&child);
     let mut reader = pipe::Receiver::from_owned_fd(reader.into()).map_err(cannot)?;
-    let mut tail = Tail::default();
+    let mut tail = Tail::of(KEPT_STDERR);
     let mut deadline: Option<tokio::time::Instant> = None;
     let mut exited: Option<ExitStatus> = None;
     loop {
@@ -307,23 +304,6 @@ fn judge(
     let message = trouble::verdict(stderr);
     let trouble = trouble_of(&message);
     Err(EngineError::Failed { what, program, code, message, trouble })
-}
-
-/// The last bytes of a log.
-#[derive(Default)]
-struct Tail(Vec<u8>);
-
-impl Tail {
-    fn take(&mut self, bytes: &[u8]) {
-        self.0.extend_from_slice(bytes);
-        if self.0.len() > 2 * KEPT_STDERR {
-            self.0.drain(..self.0.len() - KEPT_STDERR);
-        }
-    }
-
-    fn bytes(&self) -> &[u8] {
-        &self.0
-    }
 }
 
 /// A child's process group. When it is dropped before the child has ended, the group is asked to end.

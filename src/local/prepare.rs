@@ -10,6 +10,7 @@ use super::image_name::ImageName;
 use super::order::LocalOrder;
 use super::platform;
 use super::setup::{self, HERE_DOCUMENTS, SetupError, Version};
+use crate::arch;
 use crate::checkout::container_yaml::ContainerYaml;
 use crate::checkout::dockerfile::{BuildFile, BuildFileError};
 
@@ -108,7 +109,7 @@ pub enum PrepareError {
         arches: Vec<String>,
     },
     /// Programs of a foreign architecture cannot run here.
-    #[error("programs for {arch} do not run on this machine ({})", platform::host())]
+    #[error("programs for {arch} do not run on this machine ({})", arch::host())]
     NotEmulated {
         /// The architecture.
         arch: String,
@@ -238,9 +239,9 @@ pub fn take(order: &LocalOrder<'_>, folder: &Path) -> Result<Context, ContextErr
 
 fn arches(order: &LocalOrder<'_>, yaml: &ContainerYaml) -> Result<Vec<String>, PrepareError> {
     let asked = &order.options.arches;
-    let wanted = if asked.is_empty() { vec![platform::host().to_owned()] } else { asked.clone() };
+    let wanted = if asked.is_empty() { vec![arch::host().to_owned()] } else { asked.clone() };
     let mut arches: Vec<String> = Vec::new();
-    for arch in wanted.iter().map(|arch| platform::arch(arch)) {
+    for arch in wanted.iter().map(|arch| arch::from_go(arch)) {
         if yaml.platforms.includes(arch) && !arches.iter().any(|known| known == arch) {
             arches.push(arch.to_owned());
         }
@@ -258,7 +259,7 @@ fn check_running(file: &BuildFile, arches: &[String], order: &LocalOrder<'_>) ->
         return Ok(());
     }
     setup::check_subordinate_ids(order.user.as_deref())?;
-    match arches.iter().find(|arch| *arch != platform::host() && !platform::is_emulated(arch)) {
+    match arches.iter().find(|arch| *arch != arch::host() && !platform::is_emulated(arch)) {
         Some(arch) => Err(PrepareError::NotEmulated { arch: arch.clone() }),
         None => Ok(()),
     }

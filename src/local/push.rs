@@ -8,11 +8,11 @@ use std::path::Path;
 
 use serde::Serialize;
 
-use super::base_image::sha256;
 use super::engine::{Engine, EngineError, output};
 use super::image_name::ImageName;
 use super::journal::Step;
-use super::platform;
+use crate::arch;
+use crate::digest::sha256;
 
 /// The tags that an image gets.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
@@ -243,7 +243,7 @@ async fn list(
     output(engine.buildah().args(["manifest", "create", &local]), "making a manifest list").await?;
     for image in images {
         let mut command = engine.buildah();
-        command.args(["manifest", "add", "--arch", platform::goarch(&image.arch), "--os", "linux", &local]);
+        command.args(["manifest", "add", "--arch", arch::to_go(&image.arch), "--os", "linux", &local]);
         let from = format!("docker://{}", repository.by_digest(&image.digest));
         output(command.arg(from), "making a manifest list").await?;
     }
@@ -264,7 +264,7 @@ async fn verify(engine: &Engine, name: &ImageName, pushed: &str) -> Result<Strin
     command.args(["inspect", "--raw", "--retry-times", "2"]).arg(format!("docker://{name}"));
     let bytes = output(&mut command, &format!("reading back {name}")).await?;
     let malformed = |reason: String| PushError::Malformed { name: name.to_string(), reason };
-    let found = sha256(&bytes).map_err(malformed)?;
+    let found = sha256(&bytes);
     if found != pushed {
         return Err(PushError::Digest { name: name.to_string(), pushed: pushed.to_owned(), found });
     }

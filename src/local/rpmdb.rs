@@ -15,6 +15,8 @@ use rustix::fs::{CWD, Mode, OFlags, ResolveFlags, openat, openat2};
 use serde::{Deserialize, Serialize};
 use tokio::io::AsyncReadExt as _;
 
+use crate::child;
+
 /// Where images have their database, in the order in which it is looked for (`rpmqa.py`).
 const FOLDERS: [&str; 2] = ["var/lib/rpm", "usr/lib/sysimage/rpm"];
 /// The files of a database, by the backend that reads them; the first of each is the database itself.
@@ -211,7 +213,7 @@ pub async fn query(database: &RpmDb) -> Result<Vec<Package>, RpmDbError> {
     // Macros of the user could be anything; those of the system are needed for the backend.
     let home = database.path.join("home");
     fs::create_dir(&home).map_err(RpmDbError::Run)?;
-    let mut command = tokio::process::Command::new("rpm");
+    let mut command = child::command("rpm");
     command
         .env_clear()
         .env("PATH", std::env::var_os("PATH").unwrap_or_default())

@@ -3,8 +3,8 @@
 
 use serde_json::{Value, json};
 
-use super::base_image::sha256;
 use super::rpmdb::Package;
+use crate::digest::sha256_hex;
 
 /// What is described.
 #[derive(Debug, Clone, Copy)]
@@ -93,8 +93,7 @@ fn encoded(text: &str) -> String {
 
 /// A UUID of version 8: made of the digest's first digits.
 fn uuid(id: &str) -> String {
-    let digest = sha256(id.as_bytes()).unwrap_or_default();
-    let hex = digest.trim_start_matches("sha256:");
+    let hex = sha256_hex(id.as_bytes());
     let part = |range: std::ops::Range<usize>| hex.get(range).unwrap_or_default();
     format!("{}-{}-8{}-8{}-{}", part(0..8), part(8..12), part(13..16), part(17..20), part(20..32))
 }

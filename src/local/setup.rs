@@ -144,7 +144,7 @@ impl Machine {
 
     /// The machine with storage of its own for an architecture: images of two architectures have the same name.
     pub fn for_arch(&self, arch: &str) -> Engine {
-        if arch == super::platform::host() {
+        if arch == crate::arch::host() {
             return self.engine.clone();
         }
         let mut engine = self.engine.clone();

@@ -9,11 +9,11 @@ use std::io;
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
-use openssl::hash::{MessageDigest, hash};
 use rustix::fs::{FlockOperation, flock};
 
 use super::engine::{Engine, EngineError, Storage, output};
 use super::orphans;
+use crate::digest::sha256_hex;
 
 /// How many builds' logs and results are kept.
 const KEPT_RESULTS: usize = 20;
@@ -120,7 +120,7 @@ impl Store {
         // Storage of one driver cannot be read by another.
         let root =
             self.places.cache.join(if driver == "overlay" { "storage".into() } else { format!("storage-{driver}") });
-        let name = name_of(root.as_os_str().as_encoded_bytes(), &root)?;
+        let name = name_of(root.as_os_str().as_encoded_bytes());
         let runroot = self.places.runtime.join(format!("storage-{name}"));
         private_folder(&runroot)?;
         // Else the engine mounts the folder onto itself and leaves it so, and nobody could remove it.
@@ -280,7 +280,7 @@ impl Store {
         let folder = self.places.cache.join("images");
         private_folder(&folder)?;
         let _changing = lock_folder(&folder)?;
-        let path = folder.join(name_of(what.as_bytes(), &folder)?);
+        let path = folder.join(name_of(what.as_bytes()));
         let text = fs::read_to_string(&path).unwrap_or_default();
         let pairs = text.lines().filter_map(|line| line.split_once(' '));
         let mut images = pairs.map(|(build, name)| (build.to_owned(), name.to_owned())).collect();
@@ -290,11 +290,9 @@ impl Store {
     }
 }
 
-/// A short file name that stands for `what`, which is about `path`.
-fn name_of(what: &[u8], path: &Path) -> Result<String, StoreError> {
-    let digest =
-        hash(MessageDigest::sha256(), what).map_err(|error| io_error("name", path, io::Error::other(error)))?;
-    Ok(digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect())
+/// A short file name that stands for `what`.
+fn name_of(what: &[u8]) -> String {
+    sha256_hex(what).chars().take(16).collect()
 }
 
 /// Whether a build runs whose folder this is.

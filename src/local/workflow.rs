@@ -23,6 +23,7 @@ use super::push::Pushed;
 use super::setup::Machine;
 use super::store::{Store, Work, create_private, write_private};
 use super::yum_repos::{self, RepoFile};
+use crate::arch;
 use crate::builder::Interrupt;
 use crate::error::ErrorKind;
 use crate::event::{
@@ -233,9 +234,9 @@ pub async fn preview(
 
 /// The storages that there are: this machine's architecture's, and those of others that were built for.
 fn all_storages(machine: &Machine) -> Vec<Engine> {
-    let arches = [super::platform::host(), "x86_64", "aarch64", "ppc64le", "s390x", "i686", "armhfp"];
+    let arches = std::iter::once(arch::host()).chain(arch::KNOWN);
     let mut engines: Vec<Engine> = Vec::new();
-    for engine in arches.iter().map(|arch| machine.for_arch(arch)) {
+    for engine in arches.map(|arch| machine.for_arch(arch)) {
         if engine.storage.root.exists() && engines.iter().all(|known| known.storage != engine.storage) {
             engines.push(engine);
         }

@@ -11,7 +11,7 @@ use percent_encoding::percent_decode_str;
 use reqwest::StatusCode;
 use url::Url;
 
-use super::base_image::sha256;
+use crate::digest::sha256_hex;
 use crate::error::ErrorKind;
 use crate::http;
 
@@ -146,8 +146,7 @@ pub fn file_name(url: &str) -> Result<String, YumRepoError> {
 
 fn named(stem: &str, hashed: &str) -> Option<String> {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
-    let hash = sha256(hashed.as_bytes()).ok()?;
-    let digits = hash.strip_prefix("sha256:")?.get(..5)?;
+    let digits: String = sha256_hex(hashed.as_bytes()).chars().take(5).collect();
     (stem.bytes().all(plain) && !stem.starts_with(['.', '-'])).then(|| format!("{stem}-{digits}.repo"))
 }
 

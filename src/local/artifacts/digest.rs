@@ -5,6 +5,7 @@ use openssl::hash::{Hasher, MessageDigest};
 
 use super::error::FetchProblem;
 use crate::checkout::sources::{Algorithm, Checksum};
+use crate::digest::hex;
 
 /// What has been hashed so far of a file, for each of its checksums.
 pub(super) struct Digests {
@@ -43,12 +44,6 @@ impl Digests {
 
 fn failed(checksum: &Checksum, source: ErrorStack) -> FetchProblem {
     FetchProblem::Digest { algorithm: checksum.algorithm(), source }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    let digit = |value: u8| char::from(DIGITS[usize::from(value & 15)]);
-    bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(*byte)]).collect()
 }
 
 fn message_digest(algorithm: Algorithm) -> MessageDigest {

@@ -10,6 +10,7 @@ use openssl::hash::{Hasher, MessageDigest};
 use serde_json::{Map, Value, json};
 
 use super::{ImportError, file_error};
+use crate::digest::hex;
 
 /// What every file has: name, size and checksum. MD5 is the kind that all hubs take.
 pub(super) fn described(path: &Path, name: &str, buildroot: String) -> Result<Map<String, Value>, ImportError> {
@@ -38,7 +39,7 @@ fn md5(path: &Path) -> io::Result<(u64, String)> {
         hasher.update(&buffer[..read]).map_err(io::Error::other)?;
     }
     let digest = hasher.finish().map_err(io::Error::other)?;
-    Ok((size, digest.iter().map(|byte| format!("{byte:02x}")).collect()))
+    Ok((size, hex(&digest)))
 }
 
 /// A compressed archive with one file.

@@ -9,6 +9,7 @@ use serde_json::{Map, Value, json};
 
 use super::files::{compress, described, placeholder, printable};
 use super::{Import, ImportError, Upload, file_error};
+use crate::arch;
 use crate::config::local::KojiArchive;
 use crate::koji::call::Call;
 use crate::koji::xmlrpc::Value as KojiValue;
@@ -17,7 +18,7 @@ use crate::local::engine::output;
 use crate::local::inspect::component;
 use crate::local::order::Hub;
 use crate::local::workflow::Finished;
-use crate::local::{platform, yum_repos};
+use crate::local::yum_repos;
 
 impl Import<'_> {
     /// The files, and what is said of them and of the build.
@@ -132,7 +133,7 @@ impl Import<'_> {
     fn buildroot(&self, arch: &str) -> Value {
         json!({
             "id": buildroot(arch),
-            "host": {"os": host_os(), "arch": platform::host()},
+            "host": {"os": host_os(), "arch": arch::host()},
             "content_generator": {"name": self.order.config.content_generator, "version": env!("CARGO_PKG_VERSION")},
             "container": {"type": "none", "arch": arch},
             "tools": [{"name": "buildah", "version": self.buildah}],

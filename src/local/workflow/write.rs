@@ -6,6 +6,7 @@ use std::path::Path;
 use similar::TextDiff;
 
 use crate::checkout::dockerfile::Dockerfile;
+use crate::child;
 use crate::local::base_image::{BaseImage, BaseImages};
 use crate::local::build::{self};
 use crate::local::content_manifest;
@@ -85,7 +86,7 @@ impl Run<'_> {
         let content_manifest = self.content_manifest(ready, arch)?;
         if help {
             let what = "making help.1 of help.md";
-            let mut command = tokio::process::Command::new(GO_MD2MAN);
+            let mut command = child::command(GO_MD2MAN);
             command.arg("-in").arg(context.path.join("help.md")).process_group(0);
             context.add("help.1", &output(&mut command, what).await?)?;
         }

@@ -1,0 +1,38 @@
+//! Programs that this one starts: with the user's environment, and without what is only this program's in it.
+
+use std::ffi::OsStr;
+
+use tokio::process::Command;
+
+use crate::http::TRUST_FILE;
+
+/// Variables with secrets that are for this program alone.
+pub const SECRETS: [&str; 1] = ["FEDPKG_CONTAINER_BUILD_PASSWORD"];
+
+/// A program in the user's environment. What this program has set for itself, and secrets that are meant for it, stay here.
+pub fn command(program: impl AsRef<OsStr>) -> Command {
+    let mut command = Command::new(program);
+    for name in foreign() {
+        command.env_remove(name);
+    }
+    command
+}
+
+/// The variables that a child must not have.
+pub fn foreign() -> impl Iterator<Item = &'static str> {
+    // What `main` sets where the user has set nothing; it would leave a child without any certificates.
+    let trust = std::env::var_os(TRUST_FILE).is_some_and(|file| file == "/dev/null");
+    SECRETS.into_iter().chain(trust.then_some(TRUST_FILE))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn secrets_are_taken_out_of_the_environment() {
+        let command = command("env");
+        let removed: Vec<_> = command.as_std().get_envs().filter(|(_, value)| value.is_none()).collect();
+        assert!(removed.iter().any(|(name, _)| *name == SECRETS[0]), "{removed:?}");
+    }
+}
