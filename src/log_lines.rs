@@ -159,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn the_last_lines_are_found_whatever_came_before() {
+    fn the_last_lines_are_found_however_many_there_are() {
         let cases: [(&str, usize, &[&str]); 7] = [
             ("a\nb\nc\n", 2, &["b", "c"]),
             ("a\nb\nc", 2, &["b", "c"]),
@@ -171,6 +171,8 @@ mod tests {
         ];
         for (log, lines, expected) in cases {
             assert_eq!(tail(log.as_bytes(), lines), expected, "{log:?} {lines}");
+            let start = tail_start(log.as_bytes(), lines);
+            assert!(log[start..].lines().eq(expected.iter().copied()), "{log:?} {lines}");
         }
     }
 

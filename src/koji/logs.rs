@@ -9,7 +9,9 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::api::OutputFile;
+use crate::arch;
 use crate::event::{BuildEvent, LogId, TaskId};
+use crate::log_lines;
 
 /// What is asked of a log that seems read to the end.
 const PEEK: u64 = 64 * 1024;
@@ -49,9 +51,7 @@ impl LogFilter {
 
 /// The architecture that a log belongs to by its name: koji-containerbuild writes `<arch>.log` for each platform.
 pub fn arch_of(name: &str) -> Option<&str> {
-    const ARCHES: [&str; 8] = ["x86_64", "aarch64", "ppc64le", "s390x", "riscv64", "i686", "armv7hl", "ppc64"];
-    let stem = name.rsplit('/').next()?.strip_suffix(".log")?;
-    ARCHES.contains(&stem).then_some(stem)
+    arch::named(name.rsplit('/').next()?.strip_suffix(".log")?)
 }
 
 /// A piece of a log to ask for.
@@ -238,7 +238,7 @@ impl Log {
             return;
         }
         if let Some(lines) = self.tail.take() {
-            let skip = last_lines(&bytes, lines);
+            let skip = log_lines::tail_start(&bytes, usize::try_from(lines).unwrap_or(usize::MAX));
             self.offset += skip as u64;
             bytes = bytes.slice(skip..);
             if self.offset > 0 {
@@ -253,13 +253,6 @@ impl Log {
         self.size = self.size.max(self.offset);
         events.push(BuildEvent::LogAppended { log: Arc::clone(&self.id), offset, bytes });
     }
-}
-
-/// Where the last `lines` lines of `bytes` begin.
-fn last_lines(bytes: &[u8], lines: u64) -> usize {
-    let end = bytes.strip_suffix(b"\n").unwrap_or(bytes);
-    let Some(back) = usize::try_from(lines).ok().and_then(|lines| lines.checked_sub(1)) else { return bytes.len() };
-    memchr::memrchr_iter(b'\n', end).nth(back).map_or(0, |at| at + 1)
 }
 
 #[cfg(test)]

@@ -3,11 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, PercentEncode, utf8_percent_encode};
+
 use super::api::{self, ContainerResult, OutputFile, TaskInfo};
 use super::fault::Fault;
 use super::logs::arch_of;
 use super::xmlrpc::Value;
 use crate::event::{BuildOutcome, Failure, FailureLog, KojiBuild, LogId, Outcome, TaskId, TaskState};
+use crate::log_lines;
 
 /// How much of the end of the telling log is fetched.
 pub const TAIL_BYTES: u64 = 8 * 1024;
@@ -55,15 +58,9 @@ impl HubLinks {
 }
 
 /// Percent-encodes what may not stand in a path; slashes stay.
-fn path(text: &str) -> String {
-    let mut encoded = String::with_capacity(text.len());
-    for byte in text.bytes() {
-        match byte {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' | b'/' => encoded.push(byte.into()),
-            _ => encoded.push_str(&format!("%{byte:02X}")),
-        }
-    }
-    encoded
+fn path(text: &str) -> PercentEncode<'_> {
+    const IN_PATH: AsciiSet = NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b'/');
+    utf8_percent_encode(text, &IN_PATH)
 }
 
 /// Picks the log that most likely tells why a build failed: one of an architecture that the reason names, else the only
@@ -87,12 +84,8 @@ pub fn telling_log(reason: &str, task: i64, files: &[OutputFile]) -> Option<Arc<
 
 /// Cuts the end of a log into lines.
 pub fn tail_lines(bytes: &[u8], whole: bool) -> Vec<String> {
-    let mut lines: Vec<&[u8]> = bytes.strip_suffix(b"\n").unwrap_or(bytes).split(|byte| *byte == b'\n').collect();
-    if !whole && lines.len() > 1 {
-        lines.remove(0);
-    }
-    let from = lines.len().saturating_sub(TAIL_LINES);
-    lines[from..].iter().map(|line| String::from_utf8_lossy(line).into_owned()).collect()
+    let first_line = memchr::memchr(b'\n', bytes).filter(|_| !whole).map_or(0, |at| at + 1);
+    log_lines::tail(&bytes[first_line..], TAIL_LINES)
 }
 
 /// What is known at the end.

@@ -20,6 +20,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, PercentEncode, utf8_percent_encode};
 use reqwest::Client;
 use url::Url;
 
@@ -312,14 +313,7 @@ pub fn lookaside_downloads(base: &str, repo: &str, sources: &[Source]) -> Result
 }
 
 /// Percent-encodes a file name as Python's `urllib.parse.quote` does.
-fn quoted(name: &str) -> String {
-    let mut quoted = String::with_capacity(name.len());
-    for byte in name.bytes() {
-        if byte.is_ascii_alphanumeric() || b"_.-~".contains(&byte) {
-            quoted.push(char::from(byte));
-        } else {
-            quoted.push_str(&format!("%{byte:02X}"));
-        }
-    }
-    quoted
+fn quoted(name: &str) -> PercentEncode<'_> {
+    const PLAIN: AsciiSet = NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+    utf8_percent_encode(name, &PLAIN)
 }

@@ -9,6 +9,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+use crate::arch;
 use crate::event::TaskState;
 
 /// The label of a run's objects that names it.
@@ -361,10 +362,7 @@ impl TaskRun {
         if let Some(platform) = param.and_then(|param| param.value.as_str()) {
             return Some(platform.to_owned());
         }
-        const ARCHES: [&str; 5] = ["x86_64", "aarch64", "ppc64le", "s390x", "riscv64"];
-        let task = self.task();
-        let arch = ARCHES.iter().find(|arch| task.ends_with(&format!("-{}", arch.replace('_', "-"))))?;
-        Some((*arch).to_owned())
+        arch::at_end_of(self.task()).map(str::to_owned)
     }
 
     /// All attempts, oldest first; the last one is the current one.

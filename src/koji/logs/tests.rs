@@ -55,17 +55,6 @@ fn a_log_that_stays_shorter_was_started_anew_and_one_that_recovers_was_not() {
 
 #[test]
 fn the_last_lines_are_found_whatever_came_before() {
-    let cases: &[(&str, u64, &str)] = &[
-        ("a\nb\nc\n", 2, "b\nc\n"),
-        ("a\nb\nc", 2, "b\nc"),
-        ("a\nb\nc\n", 9, "a\nb\nc\n"),
-        ("a\nb\n", 0, ""),
-        ("", 3, ""),
-        ("\n\n\n", 2, "\n\n"),
-    ];
-    for (text, lines, expected) in cases {
-        assert_eq!(&text[last_lines(text.as_bytes(), *lines)..], *expected, "{text:?} {lines}");
-    }
     let (mut logs, mut events) = (Logs::new(LogFilter::default(), Some(1)), Vec::new());
     logs.listed(7, &[file("a.log", 10_000)], &mut events);
     let piece = logs.pieces().remove(0);

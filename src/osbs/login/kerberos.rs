@@ -17,6 +17,7 @@ use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 use tokio::process::Command;
 
+use crate::child;
 use crate::credentials::negotiate::{self, CACHE_VARIABLE, NEGOTIATE, NegotiateError};
 
 /// A ticket that lasts so long is not replaced.
@@ -159,7 +160,7 @@ impl Kerberos {
     }
 
     fn command(&self, program: impl AsRef<OsStr>) -> Command {
-        let mut command = Command::new(program);
+        let mut command = child::command(program);
         command.env("LC_ALL", "C").stdin(Stdio::null()).kill_on_drop(true);
         if let Some(ccache) = &self.ccache {
             command.env(CACHE_VARIABLE, ccache);
