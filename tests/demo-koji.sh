@@ -3,7 +3,7 @@
 # port, and runs the real program in a dist-git checkout made on the spot. Ends by itself and leaves nothing running.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-tests/setup.sh
+tests/setup.sh program
 cargo build --release --locked --bins
 cargo build --locked --example test-hub
 

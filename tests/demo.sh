@@ -4,7 +4,7 @@
 # itself and leaves nothing running. Options are handed to the program.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-tests/setup.sh
+tests/setup.sh demo
 cargo build --release --locked --bins
 program=$PWD/target/release/fedpkg-container-build
 

@@ -3,13 +3,32 @@
 //! A machine that lacks one skips the test and says so on standard error; where `CI` is set nothing is skipped.
 
 use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::OnceLock;
 
-/// The Python interpreter of the virtual environment that holds the peers: `$PEERS_VENV`, else `target/peers`.
+/// The Python interpreter of the virtual environment that holds the peers (`$PEERS_VENV`, else `target/peers`), where it
+/// really has them all.
 pub fn python() -> Option<PathBuf> {
-    let venv = std::env::var_os("PEERS_VENV")
-        .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("target/peers"), PathBuf::from);
-    let python = venv.join("bin/python");
-    present(&python).then_some(python)
+    static FOUND: OnceLock<Result<PathBuf, String>> = OnceLock::new();
+    match FOUND.get_or_init(find_python) {
+        Ok(python) => Some(python.clone()),
+        Err(why) => {
+            skip(why);
+            None
+        }
+    }
+}
+
+fn find_python() -> Result<PathBuf, String> {
+    let source = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let python =
+        std::env::var_os("PEERS_VENV").map_or_else(|| source.join("target/peers"), PathBuf::from).join("bin/python");
+    let missing =
+        |why: &str| format!("a Python with the peers ({}: {}; tests/setup.sh makes it)", python.display(), why);
+    let check = Command::new(&python).arg(source.join("tests/support/peers.py")).output();
+    let check = check.map_err(|error| missing(&error.to_string()))?;
+    let words = String::from_utf8_lossy(&check.stderr);
+    if check.status.success() { Ok(python) } else { Err(missing(words.lines().last().unwrap_or_default())) }
 }
 
 /// Finds a program on `PATH` or in the system's administration folders.
