@@ -5,7 +5,7 @@ use crate::config::koji::KojiProfile;
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::{BuildEvent, BuildOutcome, BuilderKind, Outcome, TaskId};
 use crate::exit_code::ExitCode;
-use crate::koji::api;
+use crate::koji::cancel::cancel;
 use crate::koji::watch::watch;
 use crate::osbs::error::ClusterError;
 use crate::osbs::run::{self, NOT_THERE_HINT};
@@ -40,7 +40,7 @@ async fn on_koji(context: &Context, profile: &KojiProfile, task: i64, view: LogV
         .reporting(view.clone(), async |events| {
             let mut session = koji_hub::connect(profile, events.clone());
             koji_hub::log_in(&mut session, profile, &context.globals, &context.environment).await?;
-            let cancelled = session.call(&api::cancel_task(task)).await;
+            let cancelled = cancel(&mut session, task).await;
             session.log_out().await;
             cancelled?;
             let options = koji_build::watch_options(profile, &view, None);

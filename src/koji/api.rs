@@ -227,15 +227,23 @@ pub fn get_host(host: i64) -> Call {
     Call::new("getHost").arg(host)
 }
 
-/// Asks for the newest tasks of `method`, of `owner` where given.
-pub fn newest_tasks(method: &str, owner: Option<i64>, limit: i64) -> Call {
-    let mut filter = BTreeMap::from([("method".to_owned(), method.into()), ("decode".to_owned(), true.into())]);
+/// Asks for the newest tasks of `method`, of `owner` where given, newest first: `limit` of them after the `skipped` first ones.
+///
+/// Their arguments are not asked for: to give them, a hub decodes the stored results of all of them too, and a single one that
+/// XML cannot carry (builders paste the output of tools into them) fails the whole call.
+pub fn newest_tasks(method: &str, owner: Option<i64>, limit: i64, skipped: i64) -> Call {
+    let mut filter = BTreeMap::from([("method".to_owned(), method.into())]);
     if let Some(owner) = owner {
         filter.insert("owner".to_owned(), owner.into());
     }
-    Call::new("listTasks")
-        .arg(Value::Struct(filter))
-        .arg(Value::record([("order", "-id".into()), ("limit", limit.into())]))
+    let page = Value::record([("order", "-id".into()), ("limit", limit.into()), ("offset", skipped.into())]);
+    Call::new("listTasks").arg(Value::Struct(filter)).arg(page)
+}
+
+/// Reads the ids out of the answer to [`newest_tasks`].
+pub fn task_ids(answer: &Value) -> Vec<i64> {
+    let tasks = answer.as_array().unwrap_or_default();
+    tasks.iter().filter_map(|task| task.get("id")?.as_int()).collect()
 }
 
 /// The submission of a build: equal to rpkg 1.70's but for `skip_build` and options that were not asked for, which are not

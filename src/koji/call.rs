@@ -97,6 +97,8 @@ pub(super) struct Posted {
     pub(super) content_type: &'static str,
     /// The body; its bytes are shared by all attempts.
     pub(super) body: Bytes,
+    /// Whether it changes nothing, so that it may be asked again with another number.
+    pub(super) only_reads: bool,
     /// What the answer may take beyond the session's patience, because the work or the way there is long.
     pub(super) slack: Duration,
 }
@@ -105,6 +107,13 @@ impl Posted {
     /// Encodes a call.
     pub(super) fn call(call: &Call) -> Result<Posted, EncodeError> {
         let body = xmlrpc::encode_call(call.method, &call.params())?.into();
-        Ok(Posted { operation: call.method, query: Vec::new(), content_type: "text/xml", body, slack: Duration::ZERO })
+        Ok(Posted {
+            operation: call.method,
+            query: Vec::new(),
+            content_type: "text/xml",
+            body,
+            only_reads: false,
+            slack: Duration::ZERO,
+        })
     }
 }

@@ -5,6 +5,7 @@
 //! refuses is the *server's* no.
 
 use super::auth::ChoiceError;
+use super::cancel::CancelError;
 use super::fault::{Fault, FaultKind};
 use super::submit::SubmitError;
 use super::watch::WatchError;
@@ -112,6 +113,11 @@ pub enum SessionError {
 }
 
 impl SessionError {
+    /// Whether the hub says that an earlier attempt, the answer to which was lost, was carried out.
+    pub fn says_done(&self) -> bool {
+        matches!(self, SessionError::Fault { fault, .. } if fault.kind() == FaultKind::Retry)
+    }
+
     /// What decides the exit code.
     pub fn kind(&self) -> ErrorKind {
         match self {
@@ -185,6 +191,17 @@ impl From<WatchError> for Error {
             WatchError::Session(error) => error.into(),
             error @ WatchError::NoSuchTask(_) => Error::new(ErrorKind::Server, error)
                 .hint("is it the right Koji profile? `config show` tells which is used"),
+        }
+    }
+}
+
+impl From<CancelError> for Error {
+    fn from(error: CancelError) -> Error {
+        match error {
+            CancelError::NotDone(error) => error.into(),
+            error @ CancelError::NotKnown { .. } => {
+                Error::new(ErrorKind::Network, error).hint("cancel it again: that does no harm")
+            }
         }
     }
 }

@@ -6,15 +6,16 @@
 //! # When an answer is lost
 //!
 //! The session repeats a call with its number, and a hub that has carried it out already says so (fault 1009) instead of
-//! doing it again. Then:
+//! doing it again. Then, and when no answer comes at all, the thing itself is looked at:
 //!
-//! * the reservation is ours, but its token is gone for good: it is cancelled and made anew, in [`reserve`];
+//! * a reservation that the hub says it made is ours, but its token is gone for good: it is cancelled and made anew, in
+//!   [`reserve`];
 //! * the build is looked up, and only when the hub shows it as complete the import has succeeded, in [`import`];
-//! * the refund is done;
+//! * the state of a build tells whether its reservation was given back, in [`refund`];
 //! * the tagging task is looked for among the newest, in [`tag`].
 //!
-//! When no answer comes at all, [`ImportError::Unknown`] says so. Whoever gets it should ask [`imported`] later, and not
-//! import again: the hub would refuse that anyway, for an NVR that exists.
+//! When that does not help, [`ImportError::Unknown`] says so. Whoever gets it should ask [`imported`] later, and not import
+//! again: the hub would refuse that anyway, for an NVR that exists.
 //!
 //! Composing the metadata is not done here. A token is a [`Secret`]: who has it decides about the reserved build.
 
@@ -22,23 +23,23 @@ use std::time::Duration;
 
 use super::api;
 use super::call::{Call, Posted};
-use super::fault::FaultKind;
-use super::session::{Session, SessionError};
+use super::find;
+use super::session::{Failed, Session, SessionError};
 use super::xmlrpc::Value;
 use crate::credentials::Secret;
+use crate::error::ErrorKind;
 use crate::request::nvr::Nvr;
 
 /// The name that the metadata of a build has in its folder.
 pub const METADATA: &str = "metadata.json";
 
+/// Koji's `BUILD_STATES['BUILDING']`.
+const BUILDING: i64 = 0;
 /// Koji's `BUILD_STATES['COMPLETE']`.
 const COMPLETE: i64 = 1;
 
 /// How long an import may take beyond the session's patience: the hub sums up and moves every file.
 const IMPORT_SLACK: Duration = Duration::from_secs(30 * 60);
-
-/// How many tasks are looked at when the answer to [`tag`] was lost.
-const NEWEST: i64 = 50;
 
 /// Why it is not known, or not so, that a build was reserved, imported or tagged.
 #[derive(Debug, thiserror::Error)]
@@ -46,9 +47,11 @@ pub enum ImportError {
     /// The hub refused, or nothing was sent.
     #[error(transparent)]
     Session(#[from] SessionError),
-    /// The hub may have imported the build.
-    #[error("it is not known whether the hub imported {nvr}")]
+    /// The hub may have done it.
+    #[error("it is not known whether the hub {what} {nvr}")]
     Unknown {
+        /// `reserved`, `imported` or `tagged`.
+        what: &'static str,
         /// The build.
         nvr: String,
         /// What happened last.
@@ -107,16 +110,24 @@ pub async fn next_release(session: &mut Session, name: &str, version: &str) -> R
 ///
 /// # Errors
 /// When the hub refuses: the build exists or is reserved (fault 1000), or the user may not use the content generator
-/// (fault 1002, [`FaultKind::NotAllowed`]).
+/// (fault 1002, [`FaultKind::NotAllowed`](super::fault::FaultKind::NotAllowed)).
 pub async fn reserve(session: &mut Session, generator: &str, nvr: &Nvr) -> Result<Reservation, ImportError> {
     let call = Call::new("CGInitBuild").arg(generator).arg(fields(nvr));
-    let answer = match session.call(&call).await {
-        Err(error) if carried_out(&error) => {
-            cancel(session, nvr).await?;
-            session.call(&call).await?
+    let posted = Posted::call(&call).map_err(SessionError::from)?;
+    let unknown = |source| ImportError::Unknown { what: "reserved", nvr: nvr.to_string(), source };
+    let answer = match session.change(&posted).await {
+        Err(Failed { error, .. }) if error.says_done() => {
+            cancel(session, nvr).await.map_err(unknown)?;
+            session.change(&posted).await
         }
-        answer => answer?,
+        answer => answer,
     };
+    // A build that the hub says is reserved already may be so by the lost attempt, or by another process of the same user:
+    // it must not be taken away from that one.
+    let answer = answer.map_err(|Failed { error, may_have_run }| match may_have_run {
+        true => unknown(error),
+        false => error.into(),
+    })?;
     let id = answer.get("build_id").and_then(Value::as_int);
     let token = answer.get("token").and_then(Value::as_str).map(Secret::new);
     let (Some(build_id), Some(token)) = (id, token) else {
@@ -129,7 +140,7 @@ pub async fn reserve(session: &mut Session, generator: &str, nvr: &Nvr) -> Resul
 /// Cancels a reservation of this very session whose token was lost. Owners may do that without a token.
 async fn cancel(session: &mut Session, nvr: &Nvr) -> Result<(), SessionError> {
     match session.call(&Call::new("cancelBuild").arg(nvr.to_string().as_str())).await {
-        Err(error) if !carried_out(&error) => Err(error),
+        Err(error) if !error.says_done() => Err(error),
         _ => Ok(()),
     }
 }
@@ -150,24 +161,27 @@ pub async fn import(
     }
     let mut posted = Posted::call(&call).map_err(SessionError::from)?;
     posted.slack = IMPORT_SLACK;
-    match session.exchange(&posted).await {
+    match session.change(&posted).await {
         // Old hubs say nothing.
-        Ok(Value::Nil) => find(session, nvr, reservation).await,
-        Ok(answer) => Ok(build(&answer, call.method)?),
-        Err(error) if carried_out(&error) => find(session, nvr, reservation).await,
-        Err(error) => settle(session, nvr, reservation, error).await,
+        Ok(Value::Nil) => found(session, nvr, reservation).await,
+        Ok(answer) => match build(&answer, call.method) {
+            Ok(build) => Ok(build),
+            Err(_) => found(session, nvr, reservation).await,
+        },
+        Err(Failed { error, .. }) if error.says_done() => found(session, nvr, reservation).await,
+        Err(failed) => settle(session, nvr, reservation, failed).await,
     }
 }
 
 /// The build that the hub says is there.
-async fn find(
+async fn found(
     session: &mut Session,
     nvr: &Nvr,
     reservation: Option<&Reservation>,
 ) -> Result<ImportedBuild, ImportError> {
-    let unknown = |source| ImportError::Unknown { nvr: nvr.to_string(), source };
-    let found = imported(session, &name(nvr, reservation)).await.map_err(unknown)?;
-    found.ok_or_else(|| ImportError::NotFound { operation: "CGImport", nvr: nvr.to_string() })
+    let unknown = |source| ImportError::Unknown { what: "imported", nvr: nvr.to_string(), source };
+    let build = imported(session, &name(nvr, reservation)).await.map_err(unknown)?;
+    build.ok_or_else(|| ImportError::NotFound { operation: "CGImport", nvr: nvr.to_string() })
 }
 
 /// Decides what an import without a good answer was.
@@ -179,19 +193,21 @@ async fn settle(
     session: &mut Session,
     nvr: &Nvr,
     reservation: Option<&Reservation>,
-    error: SessionError,
+    failed: Failed,
 ) -> Result<ImportedBuild, ImportError> {
-    if reservation.is_some()
-        && let Ok(Some(build)) = imported(session, &name(nvr, reservation)).await
-    {
-        return Ok(build);
+    let Failed { error, may_have_run } = failed;
+    if !may_have_run {
+        return Err(error.into());
     }
-    Err(match error {
-        SessionError::Unreachable { .. } | SessionError::Status { .. } | SessionError::NotXmlRpc { .. } => {
-            ImportError::Unknown { nvr: nvr.to_string(), source: error }
+    if let Some(reservation) = reservation {
+        match look(session, reservation).await {
+            Ok(Some(build)) if build.state == COMPLETE => return Ok(build.build),
+            // Still reserved, and the hub is at work: the refusal is of the import itself.
+            Ok(Some(build)) if build.state == BUILDING && error.kind() == ErrorKind::Server => return Err(error.into()),
+            _ => {}
         }
-        refusal => refusal.into(),
-    })
+    }
+    Err(ImportError::Unknown { what: "imported", nvr: nvr.to_string(), source: error })
 }
 
 /// How the hub is asked for the build: by its id where that is known.
@@ -212,6 +228,20 @@ pub async fn imported(session: &mut Session, wanted: &str) -> Result<Option<Impo
     build(&answer, call.method).map(Some)
 }
 
+/// A reserved build as it stands.
+struct Standing {
+    build: ImportedBuild,
+    /// Koji's `BUILD_STATES`.
+    state: i64,
+}
+
+async fn look(session: &mut Session, reservation: &Reservation) -> Result<Option<Standing>, SessionError> {
+    let call = api::get_build(&reservation.build_id.to_string());
+    let answer = session.call(&call).await?;
+    let Some(state) = answer.get("state").and_then(Value::as_int) else { return Ok(None) };
+    Ok(Some(Standing { build: build(&answer, call.method)?, state }))
+}
+
 /// Gives a reservation back.
 ///
 /// # Errors
@@ -227,10 +257,18 @@ pub async fn refund(
         .arg(reservation.build_id)
         .arg(reservation.token.expose())
         .arg(state as i64);
-    match session.call(&call).await {
-        Err(error) if !carried_out(&error) => Err(error),
-        _ => Ok(()),
+    let posted = Posted::call(&call)?;
+    let Err(Failed { error, may_have_run }) = session.change(&posted).await else { return Ok(()) };
+    if error.says_done() {
+        return Ok(());
     }
+    if may_have_run
+        && let Ok(Some(standing)) = look(session, reservation).await
+        && standing.state == state as i64
+    {
+        return Ok(());
+    }
+    Err(error)
 }
 
 /// Asks for a tag on the build, and gives the id of the task that sets it.
@@ -239,27 +277,42 @@ pub async fn refund(
 /// When the hub refuses: the tag is locked (fault 1004), or does not list the package (fault 1003).
 pub async fn tag(session: &mut Session, tag: &str, build: &ImportedBuild) -> Result<i64, ImportError> {
     let call = Call::new("tagBuild").arg(tag).arg(build.id);
-    match session.call(&call).await {
-        Err(error) if carried_out(&error) => find_tagging(session, tag, build).await,
-        answer => answer?.as_int().ok_or_else(|| {
-            SessionError::Unexpected { operation: call.method, what: "the answer is no task id".to_owned() }.into()
-        }),
+    let posted = Posted::call(&call).map_err(SessionError::from)?;
+    let Failed { error, may_have_run } = match session.change(&posted).await {
+        Ok(answer) => match answer.as_int() {
+            Some(task) => return Ok(task),
+            None => {
+                let what = "the answer is no task id".to_owned();
+                Failed { error: SessionError::Unexpected { operation: call.method, what }, may_have_run: true }
+            }
+        },
+        Err(failed) => failed,
+    };
+    if !may_have_run && !error.says_done() {
+        return Err(error.into());
+    }
+    let unknown = |source| ImportError::Unknown { what: "tagged", nvr: build.nvr.clone(), source };
+    match find_tagging(session, tag, build).await.map_err(unknown)? {
+        Some(task) => Ok(task),
+        None if error.says_done() => Err(ImportError::NotFound { operation: call.method, nvr: build.nvr.clone() }),
+        // A hub that is at work and refuses the repetition would have refused the lost attempt, too.
+        None if error.kind() == ErrorKind::Server => Err(error.into()),
+        None => Err(unknown(error)),
     }
 }
 
-/// Looks for the task that a lost [`tag`] has made. Its request holds the ids of tag and build.
-async fn find_tagging(session: &mut Session, tag: &str, build: &ImportedBuild) -> Result<i64, ImportError> {
-    const METHOD: &str = "tagBuild";
+/// Looks for the task that a lost [`tag`] has made. Its request holds the ids of tag and build; a build that was imported a
+/// moment ago has no older one.
+async fn find_tagging(session: &mut Session, tag: &str, build: &ImportedBuild) -> Result<Option<i64>, SessionError> {
     let tag = session.call(&Call::new("getTag").arg(tag)).await?;
-    let tasks = session.call(&api::newest_tasks(METHOD, None, NEWEST)).await?;
-    let is_ours = |task: &&Value| {
-        let request = task.get("request").and_then(Value::as_array).unwrap_or_default();
+    let tag = tag.get("id").and_then(Value::as_int);
+    let user = session.call(&Call::new("getLoggedInUser")).await?;
+    let user = user.get("id").and_then(Value::as_int);
+    find::task(session, "tagBuild", user, 0, |request| {
         let argument = |at: usize| request.get(at).and_then(Value::as_int);
-        argument(0).is_some() && argument(0) == tag.get("id").and_then(Value::as_int) && argument(1) == Some(build.id)
-    };
-    let task = tasks.as_array().unwrap_or_default().iter().find(is_ours);
-    let id = task.and_then(|task| task.get("id")).and_then(Value::as_int);
-    id.ok_or_else(|| ImportError::NotFound { operation: METHOD, nvr: build.nvr.clone() })
+        tag.is_some() && argument(0) == tag && argument(1) == Some(build.id)
+    })
+    .await
 }
 
 fn fields(nvr: &Nvr) -> Value {
@@ -278,9 +331,4 @@ fn build(value: &Value, operation: &'static str) -> Result<ImportedBuild, Sessio
         return Err(SessionError::Unexpected { operation, what: "no id and nvr".to_owned() });
     };
     Ok(ImportedBuild { id, nvr })
-}
-
-/// Whether the hub says that an earlier attempt, the answer to which was lost, was carried out.
-fn carried_out(error: &SessionError) -> bool {
-    matches!(error, SessionError::Fault { fault, .. } if fault.kind() == FaultKind::Retry)
 }

@@ -80,6 +80,15 @@ impl AttemptError {
     }
 }
 
+/// A call that brought no value.
+#[derive(Debug)]
+pub(super) struct Failed {
+    /// Why, as far as the last attempt tells.
+    pub(super) error: SessionError,
+    /// Whether the hub may have carried it out all the same, in this or an earlier attempt.
+    pub(super) may_have_run: bool,
+}
+
 /// A session the hub gave us.
 struct LoggedIn {
     credentials: Credentials,
@@ -167,35 +176,55 @@ impl Session {
 
     /// Posts a request and repeats it as long as that makes sense: a call, or a piece of a file.
     pub(super) async fn exchange(&mut self, posted: &Posted) -> Result<Value, SessionError> {
+        self.change(posted).await.map_err(|failed| failed.error)
+    }
+
+    /// As [`Session::exchange`], for a call that changes something: the error tells whether the hub may have carried it out.
+    pub(super) async fn change(&mut self, posted: &Posted) -> Result<Value, Failed> {
         let operation = posted.operation;
         let mut attempts = self.attempts();
         let mut number = self.take_number();
-        let mut fresh_login = false;
+        let (mut fresh_login, mut may_have_run) = (false, false);
         loop {
-            match self.attempt(posted, number).await {
+            let paused = match self.attempt(posted, number).await {
                 Ok(Ok(value)) => {
                     self.answered_well().await;
                     return Ok(value);
                 }
                 Ok(Err(fault)) => match fault.kind() {
                     FaultKind::AuthExpired | FaultKind::Auth if self.login.is_some() && !fresh_login => {
-                        self.log_in_again(fault.kind()).await?;
                         fresh_login = true;
+                        let mended = self.log_in_again(fault.kind()).await;
                         number = self.take_number();
+                        mended
                     }
-                    _ => self.pause_after_fault(operation, fault, &mut attempts).await?,
+                    // The answer to the first attempt was lost. What only reads may be asked again as something new.
+                    FaultKind::Retry | FaultKind::Sequence if posted.only_reads => {
+                        number = self.take_number();
+                        self.pause_after_fault(posted, fault, &mut attempts).await
+                    }
+                    kind => {
+                        may_have_run |= kind == FaultKind::Database;
+                        self.pause_after_fault(posted, fault, &mut attempts).await
+                    }
                 },
-                Err(error) => self.pause(operation, error, &mut attempts).await?,
-            }
+                Err(error) => {
+                    may_have_run |= error.may_have_run();
+                    self.pause(operation, error, &mut attempts).await
+                }
+            };
+            paused.map_err(|error| Failed { error, may_have_run })?;
         }
     }
 
-    /// Makes several calls in one request; the answers come in the same order.
+    /// Makes several calls that only read in one request; the answers come in the same order.
     ///
     /// # Errors
     /// As [`Session::call`]; faults of single calls are in the answers.
     pub async fn multi_call(&mut self, calls: &[Call]) -> Result<Vec<Result<Value, Fault>>, SessionError> {
-        let answer = self.call(&Call::multi(calls)).await?;
+        let mut posted = Posted::call(&Call::multi(calls))?;
+        posted.only_reads = true;
+        let answer = self.exchange(&posted).await?;
         split_answers(answer, calls.len()).ok_or_else(|| SessionError::Unexpected {
             operation: "multiCall",
             what: format!("not {} answers", calls.len()),
@@ -303,13 +332,15 @@ impl Session {
     /// Waits where the fault is one that passes, or gives it back.
     pub(super) async fn pause_after_fault(
         &mut self,
-        operation: &'static str,
+        posted: &Posted,
         fault: Fault,
         attempts: &mut Attempts,
     ) -> Result<(), SessionError> {
+        let Posted { operation, only_reads, .. } = *posted;
         let next = match fault.kind() {
-            FaultKind::Offline => attempts.after(Trouble::Offline),
+            FaultKind::Offline | FaultKind::Database => attempts.after(Trouble::Offline),
             FaultKind::Locked => attempts.after(Trouble::Locked),
+            FaultKind::Retry | FaultKind::Sequence if only_reads => attempts.after(Trouble::Lost),
             _ => Next::GiveUp,
         };
         let Next::Repeat { delay, attempt, of } = next else {
@@ -396,7 +427,7 @@ impl Session {
         self.answered_well().await;
         let session = match answer {
             Ok(session) => session,
-            Err(fault) if fault.kind() == FaultKind::Offline => {
+            Err(fault) if matches!(fault.kind(), FaultKind::Offline | FaultKind::Database) => {
                 return Err(SessionError::Fault { operation: call.method, fault });
             }
             Err(fault) => return Err(self.refused(fault.to_string())),

@@ -4,11 +4,13 @@
 //! Then the task is looked for and adopted; only when it is not there is the call repeated, with its number, which a hub
 //! refuses (fault 1009) if the lost call was carried out after all.
 
-use super::api::{self, TaskInfo};
+use super::api;
 use super::call::{Call, Posted};
 use super::fault::FaultKind;
+use super::find;
 use super::session::{Session, SessionError};
-use super::xmlrpc::{Answer, Value};
+use super::xmlrpc::Value;
+use crate::error::ErrorKind;
 use crate::event::{BuildEvent, Warning};
 use crate::request::BuildRequest;
 
@@ -24,14 +26,13 @@ pub struct Baseline {
 impl Baseline {
     /// The calls that find it out, to be made with a session and bundled with others.
     pub fn calls() -> [Call; 2] {
-        [Call::new("getLoggedInUser"), api::newest_tasks("buildContainer", None, 1)]
+        [Call::new("getLoggedInUser"), api::newest_tasks("buildContainer", None, 1, 0)]
     }
 
     /// Reads the answers to [`Baseline::calls`].
     pub fn from_answers(user: Option<&Value>, tasks: Option<&Value>) -> Baseline {
-        let newest = tasks.and_then(Value::as_array).and_then(<[Value]>::first);
         Baseline {
-            newest_task: newest.and_then(|task| task.get("id")).and_then(Value::as_int).or(tasks.map(|_| 0)),
+            newest_task: tasks.map(|tasks| api::task_ids(tasks).first().copied().unwrap_or(0)),
             user: user.and_then(|user| user.get("id")).and_then(Value::as_int),
         }
     }
@@ -63,99 +64,94 @@ pub async fn submit(session: &mut Session, request: &BuildRequest, baseline: Bas
     let posted = Posted::call(&call).map_err(SessionError::from)?;
     let mut number = session.take_number();
     let mut attempts = session.attempts();
-    let mut may_have_run = false;
+    let mut submission = Submission { session, call, baseline, may_have_run: false };
     let mut fresh_login = false;
     loop {
-        let outcome = session.attempt(&posted, number).await;
-        let Some(answer) = settle(session, &call, outcome, &mut attempts, &mut may_have_run).await? else {
-            if may_have_run && let Some(task) = look(session, &call, baseline).await? {
-                return Ok(task);
+        let outcome = submission.session.attempt(&posted, number).await;
+        let paused = match outcome {
+            Ok(Ok(value)) => return submission.answered(&value).await,
+            Ok(Err(fault)) => match fault.kind() {
+                FaultKind::Retry => return submission.look().await?.ok_or(SubmitError::NotFound),
+                FaultKind::AuthExpired | FaultKind::Auth if submission.session.is_logged_in() && !fresh_login => {
+                    // The fault comes before the hub runs anything, so only an earlier attempt can have made a task.
+                    fresh_login = true;
+                    let mended = submission.session.log_in_again(fault.kind()).await;
+                    number = submission.session.take_number();
+                    mended
+                }
+                kind => {
+                    // A database may fail in the moment of committing.
+                    submission.may_have_run |= kind == FaultKind::Database;
+                    submission.session.pause_after_fault(&posted, fault, &mut attempts).await
+                }
+            },
+            Err(error) => {
+                submission.may_have_run |= error.may_have_run();
+                submission.session.pause(posted.operation, error, &mut attempts).await
             }
-            continue;
         };
-        match answer {
-            Ok(value) => {
-                session.answered_well().await;
-                let unexpected = || SessionError::Unexpected {
-                    operation: "buildContainer",
-                    what: "the answer is no task id".into(),
-                };
-                return Ok(value.as_int().ok_or_else(unexpected)?);
-            }
-            Err(fault) if fault.kind() == FaultKind::Retry => {
-                return look(session, &call, baseline).await?.ok_or(SubmitError::NotFound);
-            }
-            Err(fault)
-                if matches!(fault.kind(), FaultKind::AuthExpired | FaultKind::Auth)
-                    && session.is_logged_in()
-                    && !fresh_login =>
-            {
-                // The fault comes before the hub runs anything, so only an earlier attempt can have made a task.
-                session.log_in_again(fault.kind()).await?;
-                fresh_login = true;
-                if may_have_run && let Some(task) = look(session, &call, baseline).await? {
-                    return Ok(task);
-                }
-                number = session.take_number();
-            }
-            Err(fault) => {
-                let error = SessionError::Fault { operation: call.method, fault };
-                if may_have_run && let Some(task) = look(session, &call, baseline).await? {
-                    return Ok(task);
-                }
-                return Err(error.into());
-            }
+        if let Err(error) = paused {
+            return submission.given_up(error).await;
+        }
+        if submission.may_have_run
+            && let Some(task) = submission.look().await?
+        {
+            return Ok(task);
         }
     }
 }
 
-/// Gives the answer of an attempt, or `None` after the wait before the next one.
-async fn settle(
-    session: &mut Session,
-    call: &Call,
-    outcome: Result<Answer, super::session::AttemptError>,
-    attempts: &mut super::retry::Attempts,
-    may_have_run: &mut bool,
-) -> Result<Option<Answer>, SubmitError> {
-    match outcome {
-        Ok(Err(fault)) if fault.kind() == FaultKind::Offline => {
-            session.pause_after_fault(call.method, fault, attempts).await?;
-            Ok(None)
-        }
-        Ok(answer) => Ok(Some(answer)),
-        Err(error) => {
-            *may_have_run |= error.may_have_run();
-            match session.pause(call.method, error, attempts).await {
-                Ok(()) => Ok(None),
-                Err(source) if *may_have_run => Err(SubmitError::Unknown { source }),
-                Err(source) => Err(source.into()),
-            }
-        }
-    }
+/// A build on its way.
+struct Submission<'a> {
+    session: &'a mut Session,
+    call: Call,
+    baseline: Baseline,
+    /// Whether the hub may have carried out an attempt that brought no answer.
+    may_have_run: bool,
 }
 
-/// Looks for the task that a lost call made, and tells when it is there.
-///
-/// The look goes through the same session, whose calls the hub runs one after the other: it cannot overtake the lost call.
-async fn look(session: &mut Session, call: &Call, baseline: Baseline) -> Result<Option<i64>, SubmitError> {
-    const HOW_MANY: i64 = 20;
-    let tasks = session
-        .call(&api::newest_tasks(call.method, baseline.user, HOW_MANY))
-        .await
-        .map_err(|source| SubmitError::Unknown { source })?;
-    let found = tasks
-        .as_array()
-        .unwrap_or_default()
-        .iter()
-        .filter_map(|task| TaskInfo::from_value(task).ok().flatten())
-        .find(|task| baseline.newest_task.is_some_and(|newest| task.id > newest) && is_request(task, call));
-    if let Some(task) = &found {
-        session.events().send(BuildEvent::Warned(Warning::Adopted { task: task.id.into() })).await;
+impl Submission<'_> {
+    /// Takes the task's id out of the answer. An answer that holds none is as good as a lost one.
+    async fn answered(&mut self, value: &Value) -> Result<i64, SubmitError> {
+        self.session.answered_well().await;
+        if let Some(task) = value.as_int() {
+            return Ok(task);
+        }
+        self.may_have_run = true;
+        let what = "the answer is no task id".to_owned();
+        self.given_up(SessionError::Unexpected { operation: self.call.method, what }).await
     }
-    Ok(found.map(|task| task.id))
-}
 
-/// Whether the task's arguments are the call's. Koji's hub stores source, target and options.
-fn is_request(task: &TaskInfo, call: &Call) -> bool {
-    task.request.as_deref().is_some_and(|request| request.iter().take(call.args().len()).eq(call.args()))
+    /// Decides what a submit was that ends in an error.
+    async fn given_up(&mut self, error: SessionError) -> Result<i64, SubmitError> {
+        if !self.may_have_run {
+            return Err(error.into());
+        }
+        match self.look().await? {
+            Some(task) => Ok(task),
+            // A hub that is at work and refuses the repetition would have refused the lost attempt, too.
+            None if error.kind() == ErrorKind::Server => Err(error.into()),
+            None => Err(SubmitError::Unknown { source: error }),
+        }
+    }
+
+    /// Looks for the task that a lost attempt made, and tells when it is there.
+    ///
+    /// Another process of the same user may submit the same build in the same moment. Then it does not matter whose task is
+    /// taken: both are the build that was asked for, and a hub that has only one of them makes one build of it.
+    async fn look(&mut self) -> Result<Option<i64>, SubmitError> {
+        let unknown = |source| SubmitError::Unknown { source };
+        let Baseline { newest_task: Some(newest), user: Some(user) } = self.baseline else {
+            let what = "no list of the tasks before it, by which to tell the new one".to_owned();
+            return Err(unknown(SessionError::Unexpected { operation: "listTasks", what }));
+        };
+        let arguments = self.call.args();
+        // Koji's hub stores source, target and options.
+        let is_ours = |request: &[Value]| request.iter().take(arguments.len()).eq(arguments);
+        let found = find::task(self.session, self.call.method, Some(user), newest, is_ours).await.map_err(unknown)?;
+        if let Some(task) = found {
+            self.session.events().send(BuildEvent::Warned(Warning::Adopted { task: task.into() })).await;
+        }
+        Ok(found)
+    }
 }

@@ -201,7 +201,14 @@ impl Upload<'_> {
             query.push(("overwrite", "1".to_owned()));
         }
         let slack = Duration::from_secs(piece.len() as u64 / SLOWEST_UPLINK);
-        Posted { operation: "rawUpload", query, content_type: "application/octet-stream", body: piece, slack }
+        Posted {
+            operation: "rawUpload",
+            query,
+            content_type: "application/octet-stream",
+            body: piece,
+            only_reads: false,
+            slack,
+        }
     }
 
     /// Compares the hub's file with what was sent. Hubs that do not know the call are believed.

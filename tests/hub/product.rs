@@ -7,19 +7,21 @@ use fedpkg_container_build::credentials::Secret;
 use fedpkg_container_build::event::{BuildEvent, EventReceiver, Outcome, Warning, channel};
 use fedpkg_container_build::http::ClientOptions;
 use fedpkg_container_build::koji::auth::Credentials;
+use fedpkg_container_build::koji::cancel::{CancelError, cancel};
 use fedpkg_container_build::koji::logs::LogFilter;
 use fedpkg_container_build::koji::outcome::HubLinks;
 use fedpkg_container_build::koji::questions;
 use fedpkg_container_build::koji::retry::RetryPolicy;
 use fedpkg_container_build::koji::session::{HubSettings, Session};
-use fedpkg_container_build::koji::submit::{Baseline, submit};
+use fedpkg_container_build::koji::submit::{Baseline, SubmitError, submit};
 use fedpkg_container_build::koji::target_cache::TargetCache;
 use fedpkg_container_build::koji::watch::{WatchOptions, watch};
 use fedpkg_container_build::request::check::answers::{Answers, Questions};
 use fedpkg_container_build::request::{Artifact, BuildOptions, BuildRequest};
 
 use super::{SOURCE, TARGET, with_tls};
-use crate::support::koji_hub::{Callnum, End, Fault, Hub, HubOptions, Script};
+use crate::support::koji_hub::xmlrpc::{Value, record};
+use crate::support::koji_hub::{Callnum, End, Fault, Hub, HubOptions, Script, TaskState};
 
 pub(super) fn session(hub: &Hub) -> (Session, EventReceiver) {
     session_with(&hub.url(), ClientOptions::default())
@@ -135,4 +137,117 @@ async fn a_session_that_expires_or_is_forgotten_is_replaced_and_that_is_told() {
         let event = receiver.recv().await.expect("an event").event;
         assert!(matches!(event, BuildEvent::Warned(Warning::SessionRenewed { .. })), "{how}: {event:?}");
     }
+}
+
+/// The arguments of the task that `submit` makes, with another source.
+fn another_request() -> Vec<Value> {
+    let opts = [("git_branch", "f42".into()), ("isolated", false.into()), ("scratch", false.into())];
+    vec![SOURCE.replace('a', "b").into(), TARGET.into(), record(opts)]
+}
+
+#[tokio::test]
+async fn the_look_for_a_lost_submit_passes_over_what_is_not_ours() {
+    for lost in [true, false] {
+        let hub = Hub::start(HubOptions::default());
+        // An older task whose failure holds what XML cannot carry, as the output of a tool that was pasted into it.
+        let older = hub.add_task("buildContainer", 1, another_request());
+        older.open("builder1");
+        older.fail(2001, "\u{1b}[31mboom\u{1b}[0m");
+        let (mut session, _receiver) = session(&hub);
+        session.log_in(password()).await.expect("a session");
+        let (_, baseline) = ask(&mut session).await;
+        assert_eq!(baseline.newest_task, Some(older.id));
+        let fault = if lost { Fault::LoseAnswer } else { Fault::Reset };
+        hub.inject("buildContainer", fault, 1);
+        let mut others: Vec<i64> = (0..25).map(|_| hub.add_task("buildContainer", 1, another_request()).id).collect();
+        let task = submit(&mut session, &request(), baseline).await.expect("a task");
+        // One that comes later than ours, too.
+        others.push(hub.add_task("buildContainer", 1, another_request()).id);
+        assert!(!others.contains(&task), "{task} is somebody else's");
+        let ours: Vec<i64> = hub.tasks().iter().map(|task| task.id).filter(|id| !others.contains(id)).collect();
+        assert_eq!(ours, [older.id, task], "lost: {lost}");
+        assert_eq!(hub.task(task).get().request[0], SOURCE.into());
+    }
+}
+
+#[tokio::test]
+async fn a_newer_task_of_the_same_user_is_not_adopted_when_ours_came_later() {
+    let hub = Hub::start(HubOptions { callnum: Callnum::Off, ..HubOptions::default() });
+    let (mut session, mut receiver) = session(&hub);
+    session.log_in(password()).await.expect("a session");
+    let (_, baseline) = ask(&mut session).await;
+    let other = hub.add_task("buildContainer", 1, another_request());
+    hub.inject("buildContainer", Fault::Reset, 1);
+    let task = submit(&mut session, &request(), baseline).await.expect("a task");
+    assert_ne!(task, other.id);
+    assert_eq!(hub.tasks().len(), 2);
+    drop(session);
+    while let Some(stamped) = receiver.recv().await {
+        assert!(!matches!(stamped.event, BuildEvent::Warned(Warning::Adopted { .. })), "nothing was adopted");
+    }
+}
+
+#[tokio::test]
+async fn without_anything_to_tell_the_task_by_a_lost_submit_is_not_repeated() {
+    let hub = Hub::start(HubOptions { callnum: Callnum::Off, ..HubOptions::default() });
+    let (mut session, _receiver) = session(&hub);
+    session.log_in(password()).await.expect("a session");
+    hub.inject("buildContainer", Fault::LoseAnswer, 1);
+    let error = submit(&mut session, &request(), Baseline::default()).await.expect_err("nobody knows");
+    assert!(matches!(error, SubmitError::Unknown { .. }), "{error:?}");
+    assert_eq!(hub.tasks().len(), 1);
+}
+
+#[tokio::test]
+async fn questions_of_a_session_are_asked_again_when_their_answer_was_lost() {
+    for fault in [Fault::LoseAnswer, Fault::CutBody] {
+        let hub = Hub::start(HubOptions::default());
+        let (mut session, _receiver) = session(&hub);
+        session.log_in(password()).await.expect("a session");
+        hub.inject("multiCall", fault, 2);
+        let (answers, baseline) = ask(&mut session).await;
+        assert!(answers.dest_tag.is_some());
+        assert_eq!(baseline, Baseline { newest_task: Some(0), user: Some(1) });
+    }
+}
+
+#[tokio::test]
+async fn a_cancel_whose_answer_was_lost_is_told_by_the_task() {
+    let faults = [
+        Fault::LoseAnswer,
+        Fault::CutBody,
+        Fault::Reset,
+        Fault::Html200,
+        Fault::Status(502, "bad gateway"),
+        Fault::Offline,
+    ];
+    for callnum in [Callnum::Session, Callnum::Off] {
+        for fault in &faults {
+            for times in [1, 2] {
+                let hub = Hub::start(HubOptions { callnum, ..HubOptions::default() });
+                let (mut session, _receiver) = session(&hub);
+                session.log_in(password()).await.expect("a session");
+                let task = hub.add_task("buildContainer", 1, another_request());
+                hub.inject("cancelTask", fault.clone(), times);
+                cancel(&mut session, task.id).await.expect("it is cancelled");
+                assert_eq!(task.state(), TaskState::Canceled, "{callnum:?} {fault:?}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_cancel_that_cannot_be_seen_is_not_known_and_one_that_is_refused_is_not_done() {
+    let hub = Hub::start(HubOptions::default());
+    let (mut session, _receiver) = session(&hub);
+    session.log_in(password()).await.expect("a session");
+    let [ours, theirs] = [1, 2].map(|owner| hub.add_task("buildContainer", owner, another_request()));
+    let refused = cancel(&mut session, theirs.id).await.expect_err("not ours");
+    assert!(matches!(refused, CancelError::NotDone(_)), "{refused:?}");
+    hub.inject("cancelTask", Fault::LoseAnswer, 1);
+    hub.inject_for_good("cancelTask", Fault::Html200);
+    hub.inject_for_good("getTaskInfo", Fault::Html200);
+    let unknown = cancel(&mut session, ours.id).await.expect_err("nobody knows");
+    assert!(matches!(unknown, CancelError::NotKnown { .. }), "{unknown:?}");
+    assert_eq!(ours.state(), TaskState::Canceled);
 }

@@ -69,7 +69,10 @@ impl State {
                 ("traceback", texts(["Traceback (most recent call last):\n".to_owned(), format!("{}\n", fault.text)])),
             ]),
         });
-        Ok(Value::Array(answers.collect()))
+        let answers = answers.collect();
+        // Each entry is a savepoint of the database, which makes the hub commit, whatever was called.
+        self.commit(caller);
+        Ok(Value::Array(answers))
     }
 
     fn run_one(&mut self, caller: &Caller, method: &str, params: &[Value]) -> Result<Value, HubFault> {

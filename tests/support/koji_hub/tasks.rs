@@ -194,6 +194,12 @@ impl State {
         }
         let limit = query.get("limit").and_then(Value::as_int).and_then(|limit| usize::try_from(limit).ok());
         let decode = opts.get("decode").is_some_and(Value::is_true);
+        let skipped = query.get("offset").and_then(Value::as_int).and_then(|offset| usize::try_from(offset).ok());
+        let found: Vec<&Task> = found.into_iter().skip(skipped.unwrap_or(0)).collect();
+        if decode && found.iter().any(|task| task.result_breaks_xml()) {
+            // `koji.xmlrpcplus.loads` reads every stored result, and gives up at the first one.
+            return Err(HubFault::new(1, "not well-formed (invalid token): line 13, column 4"));
+        }
         let listed = found.into_iter().take(limit.unwrap_or(usize::MAX)).map(|task| self.listed(task, decode));
         Ok(Value::Array(listed.collect()))
     }
@@ -220,6 +226,11 @@ impl State {
 }
 
 impl Task {
+    fn result_breaks_xml(&self) -> bool {
+        let text = self.result.as_ref().and_then(|result| result.as_ref().err()).map_or("", |fault| &fault.text);
+        text.chars().any(|c| c < ' ' && !matches!(c, '\t' | '\n' | '\r'))
+    }
+
     fn info(&self, with_request: bool) -> Value {
         let time = |time: Option<f64>| time.map(time_text);
         let mut members = vec![
