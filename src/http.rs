@@ -237,15 +237,6 @@ pub fn is_about_our_certificate(causes: &str) -> bool {
     is_about_certificates(causes) && (causes.contains(" alert ") || causes.contains("certificate required"))
 }
 
-/// An address without user and password, for messages and for what is remembered.
-pub fn without_userinfo(url: &Url) -> Url {
-    let mut url = url.clone();
-    // An address that cannot have them has none.
-    let _ = url.set_username("");
-    let _ = url.set_password(None);
-    url
-}
-
 /// Whether what is sent there can be read on its way: plain http to another machine.
 pub fn is_exposed(url: &Url) -> bool {
     let is_here = match url.host() {
@@ -292,11 +283,5 @@ mod tests {
         for (url, exposed) in cases {
             assert_eq!(is_exposed(&url.parse().unwrap()), exposed, "{url}");
         }
-    }
-
-    #[test]
-    fn user_and_password_are_left_out_of_an_address() {
-        let url = "https://bob:secret@koji.example.com/kojihub".parse().unwrap();
-        assert_eq!(without_userinfo(&url).as_str(), "https://koji.example.com/kojihub");
     }
 }

@@ -36,6 +36,7 @@
 //! | [`report`] | bars, plain lines or JSON Lines out of events; everything else that is printed |
 //! | [`submissions`] | what was submitted from here and not yet seen to its end |
 //! | [`credentials`] | secrets and where they are kept |
+//! | [`address`] | addresses that never tell who uses them |
 //! | [`http`] | the only place that makes an HTTP client |
 //! | [`error`], [`exit_code`] | kinds, sources, hints; the whole table of exit codes |
 //!
@@ -62,6 +63,7 @@
 //! * What is not known is never made up: a fraction is shown only when both of its numbers were read, and a build whose
 //!   submission got no answer is looked for, not submitted again.
 
+pub mod address;
 pub mod arch;
 pub mod backoff;
 pub mod builder;

@@ -5,10 +5,11 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The ground floor, which everyone may use.
-const GROUND: [&str; 8] = ["arch", "backoff", "child", "digest", "error", "event", "exit_code", "log_lines"];
+const GROUND: [&str; 9] = ["address", "arch", "backoff", "child", "digest", "error", "event", "exit_code", "log_lines"];
 
 /// A room, and the rooms it may use, besides the ground floor.
 const ARROWS: &[(&str, &[&str])] = &[
+    ("address", &[]),
     ("arch", &[]),
     ("backoff", &[]),
     ("builder", &[]),

@@ -152,7 +152,7 @@ fn as_koji_has_it(profile: &KojiProfile) -> serde_json::Value {
     });
     serde_json::json!({
         "profile": profile.name,
-        "server": profile.server.as_str(),
+        "server": profile.server.url().as_str(),
         "weburl": profile.weburl,
         "topurl": profile.topurl,
         "topdir": profile.topdir,

@@ -25,3 +25,4 @@ mod local;
 mod osbs;
 mod parity;
 mod report;
+mod secrets;

@@ -16,6 +16,7 @@ use git2::{
 
 use super::git_settings::{GitEnvironment, GitSettings};
 use super::{Checkout, CheckoutError, Head, Upstream};
+use crate::address;
 
 const BRANCH_PREFIX: &str = "refs/heads/";
 
@@ -47,7 +48,8 @@ impl Checkout {
             changed: changed_files(&repository).map_err(failed("the changes"))?,
             upstream: tracking.upstream(&repository, commit).map_err(failed("the upstream"))?,
             merge_branch: tracking.merge.as_deref().map(|merge| short(merge).to_owned()),
-            remote: tracking.remote,
+            // A remote may be an address itself.
+            remote: tracking.remote.map(|remote| address::masked(&remote)),
             shallow: repository.is_shallow(),
             head,
             push_url,

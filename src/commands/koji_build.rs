@@ -61,7 +61,7 @@ impl KojiBuild<'_> {
     }
 
     async fn remember(&self, events: &EventSender, request: &BuildRequest, task: i64, url: Option<String>) {
-        let server = self.profile.server.to_string();
+        let server = self.profile.server.bare().to_string();
         let submission = Submission {
             profile: self.profile.name.clone(),
             url,

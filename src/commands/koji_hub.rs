@@ -25,7 +25,7 @@ pub fn profile(name: &str, environment: &Environment) -> Result<KojiProfile> {
 /// How a profile's hub is reached.
 pub fn settings(profile: &KojiProfile) -> HubSettings {
     HubSettings {
-        server: profile.server.clone(),
+        server: profile.server.url().clone(),
         client: ClientOptions {
             serverca: profile.serverca.clone(),
             insecure: profile.no_ssl_verify,
@@ -83,7 +83,7 @@ async fn credentials(
         runas: globals.runas.as_deref(),
     };
     if profile.authtype == Some(AuthType::Password) && available.password.is_none() {
-        available.password = stored_password(user.clone(), profile.server.as_str().to_owned()).await;
+        available.password = stored_password(user.clone(), profile.server.url().as_str().to_owned()).await;
     }
     auth::choose(&available)
 }

@@ -116,7 +116,7 @@ async fn ask_hub(context: &Context, profile: &str, submissions: &[&Submission]) 
     let mut states = States::new();
     for value in answers.into_iter().flatten() {
         if let Some(task) = TaskInfo::from_value(&value)? {
-            states.insert((profile.server.to_string(), task.id.to_string()), task.state);
+            states.insert((profile.server.bare().to_string(), task.id.to_string()), task.state);
         }
     }
     Ok(states)

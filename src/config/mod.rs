@@ -185,7 +185,7 @@ pub enum ConfigError {
     ServerUrl {
         /// The key.
         key: &'static str,
-        /// The value, with a password in it masked.
+        /// The value, with user and password in it masked.
         value: String,
         /// Where it stands.
         origin: Origin,
@@ -350,7 +350,7 @@ pub enum ConfigWarning {
     ObsoletePkgurl {
         /// Where it stands.
         origin: Origin,
-        /// The `topurl` that was derived from it, with a password in it masked; `None` when it could not be, or when `topurl` is set.
+        /// The `topurl` that was derived from it, with user and password in it masked; `None` when it could not be, or when `topurl` is set.
         topurl: Option<String>,
     },
     /// A key of the Koji profile that we do not use cannot be interpolated, so that Koji's own client refuses the profile.

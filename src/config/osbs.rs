@@ -11,8 +11,9 @@ use std::sync::Arc;
 
 use url::Url;
 
+use crate::address::{self, Address};
+
 use super::ini::{Ini, IniError, Sourced};
-use super::redact::mask_passwords;
 use super::section::Section;
 use super::{ConfigError, ConfigWarning, unreadable_files};
 
@@ -134,7 +135,7 @@ pub struct OsbsInstance {
     /// The file that was read.
     pub file: Option<PathBuf>,
     /// The API server.
-    pub openshift_url: Option<Url>,
+    pub openshift_url: Option<Address>,
     /// Namespace of every object.
     pub namespace: Option<String>,
     /// The site's template of a PipelineRun.
@@ -160,7 +161,7 @@ pub struct OsbsInstance {
     /// PEM file of certificates that are trusted instead of the system's.
     pub ca_file: Option<PathBuf>,
     /// The authorization endpoint, where it is not to be asked for.
-    pub oauth_url: Option<Url>,
+    pub oauth_url: Option<Address>,
     /// Whether runs that succeeded are deleted.
     pub cleanup_used_resources: bool,
     /// Seconds that a build may take where container.yaml does not say.
@@ -345,15 +346,15 @@ fn renamed(
     keys.value(key)
 }
 
-fn web_address(key: &'static str, value: &Sourced<String>) -> Result<Url, ConfigError> {
+fn web_address(key: &'static str, value: &Sourced<String>) -> Result<Address, ConfigError> {
     let refused = |source| ConfigError::ServerUrl {
         key,
-        value: mask_passwords(&value.value),
+        value: address::masked(&value.value),
         origin: value.origin.clone(),
         source,
     };
     let url = Url::parse(value.value.trim()).map_err(|error| refused(Some(error)))?;
-    if matches!(url.scheme(), "http" | "https") { Ok(url) } else { Err(refused(None)) }
+    if matches!(url.scheme(), "http" | "https") { Ok(url.into()) } else { Err(refused(None)) }
 }
 
 fn seconds(keys: &Section<'_>, key: &'static str, default: u64) -> Result<u64, ConfigError> {
@@ -457,11 +458,11 @@ mod tests {
         let text =
             "[default_binary]\nopenshift_uri = https://a:6443/\nbuild_json_dir = /usr\nnode_selector.x86_64 = a=b\n";
         let instance = load(text, None).unwrap();
-        assert_eq!(instance.openshift_url.as_ref().map(Url::as_str), Some("https://a:6443/"));
+        assert_eq!(instance.openshift_url.as_ref().map(|address| address.url().as_str()), Some("https://a:6443/"));
         assert_eq!(instance.warnings.len(), 1, "{}", told(&instance));
         assert!(told(&instance).contains("openshift_uri is an old name of openshift_url"), "{}", told(&instance));
         let both = load("[default_binary]\nopenshift_uri = https://a/\nopenshift_url = https://b/\n", None).unwrap();
-        assert_eq!(both.openshift_url.as_ref().map(Url::as_str), Some("https://b/"));
+        assert_eq!(both.openshift_url.as_ref().map(|address| address.url().as_str()), Some("https://b/"));
     }
 
     #[test]

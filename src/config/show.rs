@@ -1,14 +1,15 @@
 //! Which configuration values are in force and where they come from, as data for `config show` and its JSON form.
 //!
-//! Secrets never get into it: values of keys named like secrets, what is put together from such values, and passwords
-//! inside URLs.
+//! Secrets never get into it: values of keys named like secrets, what is put together from such values, and users
+//! and passwords inside addresses.
 
 use serde::Serialize;
 
 use super::ini::{Ini, IniError, Origin};
 use super::koji::KojiProfile;
-use super::redact::{REDACTED, is_secret, mask_passwords};
+use super::redact::{REDACTED, is_secret};
 use super::rpkg::RpkgConfig;
+use crate::address;
 
 /// The version of the form of [`InForce`].
 pub const VERSION: u32 = 1;
@@ -76,7 +77,7 @@ fn value_in_force(ini: &Ini, section: &str, key: &str) -> Option<ValueInForce> {
 }
 
 fn shown(text: &str, secret: bool) -> String {
-    if secret { REDACTED.to_owned() } else { mask_passwords(text) }
+    if secret { REDACTED.to_owned() } else { address::masked(text) }
 }
 
 /// Even the name of a missing reference may be a piece of a password that has percent signs and parentheses in it.
@@ -133,8 +134,8 @@ mod tests {
         let (broken, whole) = (&shown["values"][0], &shown["values"][6]);
         assert_eq!((&broken["raw"], &broken["value"]), (&"http://%(repo)s".into(), &serde_json::Value::Null));
         assert!(broken["error"].as_str().unwrap().contains("interpolation key 'repo'"));
-        assert_eq!((&whole["raw"], whole.get("error")), (&"https://u:(redacted)@%(host)s/".into(), None));
-        assert_eq!(whole["value"], "https://u:(redacted)@h/");
+        assert_eq!((&whole["raw"], whole.get("error")), (&"https://****@%(host)s/".into(), None));
+        assert_eq!(whole["value"], "https://****@h/");
         assert!(whole["origin"]["file"].as_str().unwrap().ends_with("/fedpkg.conf"));
     }
 

@@ -5,7 +5,7 @@
 
 use thiserror::Error;
 
-use super::redact::mask_passwords;
+use crate::address;
 
 /// What is wrong with a template.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -21,7 +21,7 @@ pub enum TemplateError {
     /// A `%` that is neither `%%` nor the begin of `%(name)s`. (Python: `incomplete format`, and others.)
     #[error("a `%` that is neither `%%` nor `%(name)s`, at character {position} of `{}`", template.escape_debug())]
     Malformed {
-        /// The whole template, with a password in it masked.
+        /// The whole template, with user and password in it masked.
         template: String,
         /// The place of the percent sign in the template as written, counted from 1 in characters.
         position: usize,
@@ -41,7 +41,7 @@ pub(super) fn fill(template: &str, values: &[(&'static str, &str)]) -> Result<St
         }
         let position = template[..template.len() - conversion.len()].chars().count();
         let (name, after) = named(conversion)
-            .ok_or_else(|| TemplateError::Malformed { template: mask_passwords(template), position })?;
+            .ok_or_else(|| TemplateError::Malformed { template: address::masked(template), position })?;
         filled.push_str(lookup(name, values)?);
         rest = after;
     }

@@ -9,6 +9,7 @@ use super::api::{self, ContainerResult, OutputFile, TaskInfo};
 use super::fault::Fault;
 use super::logs::arch_of;
 use super::xmlrpc::Value;
+use crate::address;
 use crate::event::{BuildOutcome, Failure, FailureLog, KojiBuild, LogId, Outcome, TaskId, TaskState};
 use crate::log_lines;
 
@@ -49,7 +50,7 @@ impl HubLinks {
 
     /// Where a user reads the whole of a log: the file, else the web page that shows it.
     pub fn log(&self, task: i64, log: &LogId) -> Option<String> {
-        self.log_file(task, log).or_else(|| {
+        self.log_file(task, log).map(|file| address::bare(&file)).or_else(|| {
             let web = self.weburl.as_ref()?;
             let volume = log.volume.as_deref().unwrap_or("DEFAULT");
             Some(format!("{web}/getfile?taskID={task}&name={}&volume={}", path(&log.name), path(volume)))

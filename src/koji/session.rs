@@ -20,6 +20,7 @@ pub use super::error::SessionError;
 use super::fault::{Fault, FaultKind};
 use super::retry::{Attempts, Next, RetryPolicy, Trouble};
 use super::xmlrpc::{self, Answer, DecodeError, Value};
+use crate::address::Address;
 use crate::credentials::Secret;
 use crate::credentials::negotiate::{self, NegotiateError};
 use crate::event::{BuildEvent, EventSender, Retry, Warning};
@@ -120,7 +121,7 @@ impl Session {
     /// Prepares an anonymous connection; nothing is sent. Retries and renewals are told to `events`.
     pub fn new(settings: HubSettings, events: EventSender) -> Session {
         Session {
-            server: http::without_userinfo(&settings.server).to_string(),
+            server: Address::from(settings.server.clone()).bare().to_string(),
             address: settings.server.clone(),
             settings,
             client: None,
@@ -371,7 +372,7 @@ impl Session {
 
     /// The address that was really asked, fit for messages.
     fn asked(&self) -> String {
-        http::without_userinfo(&self.address).to_string()
+        Address::from(self.address.clone()).bare().to_string()
     }
 
     fn final_error(&self, operation: &'static str, error: AttemptError, attempts: u32) -> SessionError {

@@ -11,6 +11,7 @@ use percent_encoding::percent_decode_str;
 use reqwest::StatusCode;
 use url::Url;
 
+use crate::address::{self, Address};
 use crate::digest::sha256_hex;
 use crate::error::ErrorKind;
 use crate::http;
@@ -94,15 +95,14 @@ impl YumRepoError {
 
 /// A URL for people and logs: without user, password and query.
 pub fn shown(url: &str) -> String {
-    match Url::parse(url) {
-        Ok(mut url) => {
-            let _ = url.set_username("");
-            let _ = url.set_password(None);
+    match url.parse::<Address>() {
+        Ok(address) => {
+            let mut url = address.bare();
             url.set_query(None);
             url.set_fragment(None);
             url.to_string()
         }
-        Err(_) => url.split(['?', '#']).next().unwrap_or_default().to_owned(),
+        Err(_) => address::bare(url.split(['?', '#']).next().unwrap_or_default()),
     }
 }
 

@@ -8,6 +8,7 @@ use serde_json::json;
 
 use super::mode::{Format, OutputMode};
 use super::{sanitize, summary};
+use crate::address;
 use crate::error::Error;
 use crate::event::{BuilderKind, Outcome, TaskState};
 
@@ -39,7 +40,7 @@ pub fn say(line: &dyn Display) -> io::Result<()> {
 /// When nobody reads it.
 pub fn json(value: &impl Serialize) -> io::Result<()> {
     let line = serde_json::to_string(value)?;
-    write_out(&format!("{line}\n"))
+    write_out(&format!("{}\n", address::masked(&line)))
 }
 
 /// A page with ANSI styles, on standard output; the styles are left out where they are not wanted.
@@ -232,6 +233,7 @@ pub fn dry_run(mode: &OutputMode, run: &DryRun) -> io::Result<()> {
     }
     let call = json!({"params": run.params, "kwargs": run.kwargs});
     let pretty = serde_json::to_string_pretty(&call)?;
+    let pretty = address::masked(&pretty);
     say(&format_args!("Would call {} on {}:\n{pretty}\nNothing was submitted.", run.method, run.hub))
 }
 
@@ -258,7 +260,7 @@ pub fn object_dry_run(mode: &OutputMode, run: &ObjectDryRun) -> io::Result<()> {
     if mode.format == Format::Json {
         return json(run);
     }
-    let pretty = serde_json::to_string_pretty(&run.object)?;
+    let pretty = address::masked(&serde_json::to_string_pretty(&run.object)?);
     let kind = run.object.get("kind").and_then(serde_json::Value::as_str).unwrap_or_default();
     say(&format_args!(
         "Would create a {kind} in namespace {} of {}:\n{pretty}\nNothing was created.",

@@ -4,6 +4,8 @@
 
 use serde::Serialize;
 
+use crate::address;
+
 /// One thing found.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Finding {
@@ -37,7 +39,14 @@ pub enum Severity {
 impl Finding {
     /// Something that makes the build fail.
     pub fn error(id: &'static str, message: impl Into<String>) -> Finding {
-        Finding { id, severity: Severity::Error, file: None, line: None, message: message.into(), hint: None }
+        Finding {
+            id,
+            severity: Severity::Error,
+            file: None,
+            line: None,
+            message: address::masked(&message.into()),
+            hint: None,
+        }
     }
 
     /// Something that the build survives.
@@ -59,7 +68,7 @@ impl Finding {
     /// Says what to do.
     #[must_use]
     pub fn hint(self, hint: impl Into<String>) -> Finding {
-        Finding { hint: Some(hint.into()), ..self }
+        Finding { hint: Some(address::masked(&hint.into())), ..self }
     }
 
     /// Whether the build would be refused.

@@ -11,9 +11,10 @@ use std::time::Duration;
 
 use url::Url;
 
+use crate::address::{self, Address};
+
 use super::ini::{Ini, IniError, Origin, Sourced};
 use super::nearest::nearest;
-use super::redact::mask_passwords;
 use super::{ConfigError, ConfigWarning, unreadable_files};
 
 /// The keys that are read from a profile.
@@ -78,8 +79,8 @@ pub struct KojiProfile {
     /// The profile's name, which is the section's.
     pub name: String,
     /// The hub, an http or https URL. Default: `http://localhost/kojihub`.
-    pub server: Url,
-    /// The web pages, for links; as written. Default: `http://localhost/koji`.
+    pub server: Address,
+    /// The web pages, for links; as written, without user and password. Default: `http://localhost/koji`.
     pub weburl: String,
     /// The static files (logs, packages), as written; derived from `pkgurl` if only that is set.
     pub topurl: Option<String>,
@@ -180,7 +181,9 @@ impl KojiProfile {
         Ok(KojiProfile {
             name: name.to_owned(),
             server: section.server()?,
-            weburl: section.text("weburl")?.unwrap_or_else(|| "http://localhost/koji".to_owned()),
+            weburl: section
+                .text("weburl")?
+                .map_or_else(|| "http://localhost/koji".to_owned(), |text| address::bare(&text)),
             topurl: section.topurl(&mut warnings)?,
             topdir: section.text("topdir")?.unwrap_or_else(|| "/mnt/koji".to_owned()).into(),
             authtype: section.filled("authtype")?.map(AuthType::from),
@@ -260,18 +263,18 @@ impl Section<'_> {
         Ok(Duration::from_secs(self.number(key, default)?.into()))
     }
 
-    fn server(&self) -> Result<Url, ConfigError> {
+    fn server(&self) -> Result<Address, ConfigError> {
         let Some(text) = self.sourced("server")? else {
-            return Ok(Url::parse(DEFAULT_SERVER).expect("the default is a URL"));
+            return Ok(DEFAULT_SERVER.parse().expect("the default is a URL"));
         };
         let refused = |source| ConfigError::ServerUrl {
             key: "server",
-            value: mask_passwords(&text.value),
+            value: address::masked(&text.value),
             origin: text.origin.clone(),
             source,
         };
         let url = Url::parse(&text.value).map_err(|error| refused(Some(error)))?;
-        if matches!(url.scheme(), "http" | "https") { Ok(url) } else { Err(refused(None)) }
+        if matches!(url.scheme(), "http" | "https") { Ok(url.into()) } else { Err(refused(None)) }
     }
 
     /// `topurl`, or what the `koji` command makes of the obsolete `pkgurl`: the folder that `packages` is in.
@@ -284,7 +287,7 @@ impl Section<'_> {
         };
         warnings.push(ConfigWarning::ObsoletePkgurl {
             origin: pkgurl.origin,
-            topurl: derived.as_deref().map(mask_passwords),
+            topurl: derived.as_deref().map(address::masked),
         });
         Ok(topurl.or(derived))
     }

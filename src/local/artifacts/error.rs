@@ -7,6 +7,7 @@ use openssl::error::ErrorStack;
 use reqwest::StatusCode;
 use url::Url;
 
+use crate::address::Address;
 use crate::checkout::sources::{Algorithm, Checksum};
 use crate::error::{Error, ErrorKind};
 
@@ -200,10 +201,7 @@ impl FetchProblem {
 
 /// An address without what may be secret in it: user, password, query.
 pub(super) fn shown(url: &Url) -> String {
-    let mut shown = url.clone();
-    // Both fail only for addresses that have no host, and so no user.
-    let _ = shown.set_username("");
-    let _ = shown.set_password(None);
+    let mut shown = Address::from(url.clone()).bare();
     let had_query = shown.query().is_some();
     shown.set_query(None);
     shown.set_fragment(None);

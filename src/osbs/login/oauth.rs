@@ -19,6 +19,7 @@ use url::{Url, form_urlencoded};
 
 use super::kerberos::{Kerberos, KerberosError};
 use super::token;
+use crate::address::Address;
 use crate::credentials::Secret;
 use crate::http::{self, Failure};
 
@@ -130,16 +131,16 @@ impl Challenge {
                 None => at_root(&self.api, AUTHORIZE),
             },
         };
-        let endpoint = without_user(endpoint);
+        let endpoint = Address::from(endpoint).bare();
         if self.api.scheme() == "https" && endpoint.scheme() != "https" {
-            return Err(OAuthError::Insecure { api: without_user(self.api.clone()), endpoint });
+            return Err(OAuthError::Insecure { api: Address::from(self.api.clone()).bare(), endpoint });
         }
         Ok(endpoint)
     }
 
     /// What the API server says. `None` where it says nothing: OpenShift 3, and proxies that let nobody in without a login.
     async fn discovered(&self, http: &Client) -> Result<Option<Url>, OAuthError> {
-        let url = without_user(at_root(&self.api, DISCOVERY));
+        let url = Address::from(at_root(&self.api, DISCOVERY)).bare();
         let response = send(http.get(url.clone()).header(ACCEPT, "application/json"), &url).await?;
         let status = response.status();
         if status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS {
@@ -155,7 +156,7 @@ impl Challenge {
         let endpoint = description.authorization_endpoint;
         match Url::parse(&endpoint) {
             Ok(url) if matches!(url.scheme(), "https" | "http") => Ok(Some(url)),
-            _ => Err(OAuthError::Endpoint { api: without_user(self.api.clone()), endpoint: words(&endpoint) }),
+            _ => Err(OAuthError::Endpoint { api: Address::from(self.api.clone()).bare(), endpoint: words(&endpoint) }),
         }
     }
 
@@ -289,13 +290,5 @@ fn at_root(url: &Url, path: &str) -> Url {
     url.set_path(path);
     url.set_query(None);
     url.set_fragment(None);
-    url
-}
-
-/// The address without a user, whom the HTTP client would log in as, and whom errors would show.
-fn without_user(mut url: Url) -> Url {
-    // Fails only for addresses that can have no user.
-    let _ = url.set_username("");
-    let _ = url.set_password(None);
     url
 }

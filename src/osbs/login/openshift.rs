@@ -14,6 +14,7 @@ use super::token::{
     self, Chosen, ConfiguredLogin, FileRole, Identity, Token, TokenError, TokenOrder, TokenSource, TokenWarning,
 };
 use super::{LOGIN_HINT, Login, LoginError, Nobody};
+use crate::address::{self, Address};
 use crate::config::osbs::OsbsInstance;
 use crate::credentials::Secret;
 use crate::error::{Error, ErrorKind};
@@ -133,7 +134,9 @@ impl From<AccessError> for Error {
 /// When no server is named, or what is named cannot be read.
 pub async fn access(sources: Sources<'_>) -> Result<Access, AccessError> {
     let instance = sources.instance;
-    let wanted = sources.url.clone().or_else(|| instance.openshift_url.clone());
+    // A user in the address is nobody's login: neither OpenShift's clients nor ours make anything of it.
+    let wanted = sources.url.clone().map(Address::from).or_else(|| instance.openshift_url.clone());
+    let wanted = wanted.map(|address| address.bare());
     let kubeconfig = kubeconfig(wanted.is_none())?;
     let matching = match &kubeconfig {
         Some(kubeconfig) => of_server(kubeconfig, wanted.as_ref()).await?,
@@ -243,7 +246,7 @@ fn login(instance: &OsbsInstance, url: &Url) -> Login {
         redirects: Redirects::Refuse,
         ..ClientOptions::default()
     };
-    let challenge = Challenge { api: url.clone(), oauth_url: instance.oauth_url.clone(), method };
+    let challenge = Challenge { api: url.clone(), oauth_url: instance.oauth_url.as_ref().map(Address::bare), method };
     Login::OAuth { challenge: Box::new(challenge), client }
 }
 
@@ -364,5 +367,6 @@ fn uri(url: &Url) -> Result<http::Uri, AccessError> {
 }
 
 fn parsed(text: &str) -> Result<Url, AccessError> {
-    Url::parse(text).map_err(|error| AccessError::Url { url: text.to_owned(), why: error.to_string() })
+    let refused = |error: url::ParseError| AccessError::Url { url: address::masked(text), why: error.to_string() };
+    Ok(text.parse::<Address>().map_err(refused)?.bare())
 }

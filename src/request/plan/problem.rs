@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use crate::address;
 use crate::checkout::Checkout;
 use crate::error::{Error, ErrorKind};
 
@@ -229,7 +230,7 @@ fn standing(branch: &str, remote: &str, upstream: &str, ahead: usize, behind: us
 
 fn nameless(remote: Option<&str>, push_url: Option<&str>) -> String {
     match (remote, push_url) {
-        (_, Some(url)) => format!("the push URL {url} has no path"),
+        (_, Some(url)) => format!("the push URL {} has no path", address::masked(url)),
         (Some(remote), None) => format!("the remote {remote} has no URL"),
         (None, None) => "the git repository has no remote".to_owned(),
     }

@@ -4,6 +4,8 @@ use std::fmt;
 
 use serde::Serialize;
 
+use crate::address;
+
 /// Something to know before a build is submitted; none of these stops it. The text form is rpkg's where rpkg says it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(tag = "code", rename_all = "snake_case")]
@@ -67,7 +69,8 @@ impl fmt::Display for PlanWarning {
                 match suggested_url {
                     Some(url) => write!(
                         f,
-                        "\nConsider updating your git configuration by running:\n  git remote set-url {remote} {url}"
+                        "\nConsider updating your git configuration by running:\n  git remote set-url {remote} {}",
+                        address::masked(url)
                     ),
                     None => Ok(()),
                 }

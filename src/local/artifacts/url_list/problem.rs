@@ -3,6 +3,7 @@
 use std::fmt;
 
 use super::{FOLDER, LONGEST};
+use crate::address;
 use crate::error::{Error, ErrorKind};
 
 /// Why a list cannot be used: everything that is wrong with it.
@@ -129,9 +130,10 @@ pub enum ProblemKind {
 
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let kind = address::masked(&self.kind.to_string());
         match self.line {
-            Some(line) => write!(f, "{}, line {line}: {}", self.file, self.kind),
-            None => write!(f, "{}: {}", self.file, self.kind),
+            Some(line) => write!(f, "{}, line {line}: {kind}", self.file),
+            None => write!(f, "{}: {kind}", self.file),
         }
     }
 }
