@@ -7,9 +7,10 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use bytes::{Bytes, BytesMut};
 use openssl::pkey::PKey;
 use openssl::x509::X509;
-use reqwest::{Certificate, Client, Identity, redirect};
+use reqwest::{Certificate, Client, Identity, Response, redirect};
 use url::{Host, Url};
 
 /// How long to wait for a TCP and TLS connection. Koji's client uses its request time-out of twelve hours for this too.
@@ -189,6 +190,55 @@ pub fn has_hashed_trust_store() -> bool {
     !chosen
         && std::fs::read_dir("/etc/ssl/certs")
             .is_ok_and(|entries| entries.flatten().any(|entry| is_hash(&entry.file_name())))
+}
+
+/// How much is read of a page that only explains why there is no answer.
+const LONGEST_EXPLANATION: usize = 64 * 1024;
+
+/// Why an answer has no body that could be used.
+#[derive(Debug, thiserror::Error)]
+pub enum BodyError {
+    /// It is longer than anything that was asked for.
+    #[error("it is longer than {} MiB", limit >> 20)]
+    TooLong {
+        /// What would have been taken, in bytes.
+        limit: usize,
+    },
+    /// The connection broke, or went silent.
+    #[error("{reason}")]
+    Lost {
+        /// The transport's words, without the address.
+        reason: String,
+    },
+}
+
+/// Reads the whole body of an answer that is not longer than `limit` bytes. No more than that is ever in memory.
+///
+/// # Errors
+/// When it is longer, or the connection breaks.
+pub async fn body_within(mut response: Response, limit: usize) -> Result<Bytes, BodyError> {
+    let announced = response.content_length().and_then(|length| usize::try_from(length).ok());
+    if announced.is_some_and(|length| length > limit) {
+        return Err(BodyError::TooLong { limit });
+    }
+    let mut body = BytesMut::with_capacity(announced.unwrap_or(0));
+    while let Some(chunk) = response.chunk().await.map_err(|error| BodyError::Lost { reason: chain(&error) })? {
+        if chunk.len() > limit - body.len() {
+            return Err(BodyError::TooLong { limit });
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(body.freeze())
+}
+
+/// Reads the beginning of the body of an answer that says no. What else there is of it is not waited for.
+pub async fn beginning(mut response: Response) -> Bytes {
+    let mut body = BytesMut::new();
+    while body.len() < LONGEST_EXPLANATION {
+        let Ok(Some(chunk)) = response.chunk().await else { break };
+        body.extend_from_slice(&chunk[..chunk.len().min(LONGEST_EXPLANATION - body.len())]);
+    }
+    body.freeze()
 }
 
 /// What a failed request means for whoever decides about repeating it.

@@ -32,8 +32,13 @@ impl World {
 
     /// Submits with what tickets there are in a credential cache.
     fn submit(&self, cache: &str) -> Finished {
+        self.submit_with(cache, &[])
+    }
+
+    fn submit_with(&self, cache: &str, options: &[&str]) -> Finished {
         let mut command = self.sandbox.command(&self.sandbox.root().join("foo"));
         command.arg("-C").arg(self.sandbox.root().join("etc/fedpkg.conf")).arg("--nowait");
+        command.args(options);
         command.envs(self.realm.environment(cache));
         self.sandbox.finish(command)
     }
@@ -58,11 +63,18 @@ fn a_ticket_logs_in_and_its_lack_or_end_is_told() {
     let logins = world.hub.requests().into_iter().filter(|request| request.has("sslLogin")).count();
     assert_eq!(logins, 1, "the ticket is sent with the first request");
 
+    let told = world.submit_with("good", &["--debug"]);
+    assert!(told.stderr.contains("asking sslLogin"), "{told}");
+    let requests = world.hub.requests();
+    let ticket = requests.iter().rev().find_map(|request| request.header("authorization")).expect("a ticket was sent");
+    let ticket = ticket.strip_prefix("Negotiate ").expect("a ticket");
+    assert!(!told.to_string().contains(&ticket[..40]), "{told}");
+
     world.realm.await_end("short");
     let expired = world.submit("short");
     assert_eq!(expired.status, Some(5), "{expired}");
     assert!(expired.stderr.contains("kinit"), "{expired}");
-    assert_eq!(world.hub.tasks().len(), 1);
+    assert_eq!(world.hub.tasks().len(), 2);
 }
 
 #[test]

@@ -86,11 +86,29 @@ pub fn split_answers(answer: Value, count: usize) -> Option<Vec<Result<Value, Fa
         .collect()
 }
 
+/// The methods of several calls, each once, with how often.
+pub(super) fn names(calls: &[Call]) -> String {
+    let mut counted: Vec<(&str, usize)> = Vec::new();
+    for call in calls {
+        match counted.iter_mut().find(|(method, _)| *method == call.method) {
+            Some((_, count)) => *count += 1,
+            None => counted.push((call.method, 1)),
+        }
+    }
+    let texts = counted.iter().map(|(method, count)| match count {
+        1 => (*method).to_owned(),
+        count => format!("{method} ×{count}"),
+    });
+    texts.collect::<Vec<_>>().join(", ")
+}
+
 /// A request that is ready to be posted, and posted again, without a session's particulars. Not `Debug`: its body may hold a
 /// password or a token.
 pub(super) struct Posted {
     /// The hub's name of it.
     pub(super) operation: &'static str,
+    /// What is asked for, in words that may be shown to anybody.
+    pub(super) detail: String,
     /// What goes into the query of the address.
     pub(super) query: Vec<(&'static str, String)>,
     /// What the body is; the hub tells calls from uploads by it.
@@ -109,6 +127,7 @@ impl Posted {
         let body = xmlrpc::encode_call(call.method, &call.params())?.into();
         Ok(Posted {
             operation: call.method,
+            detail: String::new(),
             query: Vec::new(),
             content_type: "text/xml",
             body,

@@ -78,6 +78,16 @@ pub enum SessionError {
         /// What the decoder says.
         source: DecodeError,
     },
+    /// An answer without end.
+    #[error("the Koji hub {server} answered {operation} with too much: {why}")]
+    TooLong {
+        /// The address.
+        server: String,
+        /// The hub's name of the call.
+        operation: &'static str,
+        /// How much is too much.
+        why: String,
+    },
     /// An XML-RPC value of another shape than the call's.
     #[error("the Koji hub answered {operation} with something unexpected: {what}")]
     Unexpected {
@@ -132,6 +142,7 @@ impl SessionError {
             | SessionError::Certificate { .. }
             | SessionError::Status { .. }
             | SessionError::NotXmlRpc { .. }
+            | SessionError::TooLong { .. }
             | SessionError::Unexpected { .. } => ErrorKind::Network,
             SessionError::Fault { fault, .. } => match fault.kind() {
                 FaultKind::Offline | FaultKind::Database => ErrorKind::Network,
@@ -161,7 +172,9 @@ impl SessionError {
             SessionError::OwnCertificate { .. } => {
                 "renew it, or name another one as `cert` in the Koji profile; a stale ~/.koji/client.crt is used when it exists"
             }
-            SessionError::Status { status: 404, .. } | SessionError::NotXmlRpc { .. } => {
+            SessionError::Status { status: 404, .. }
+            | SessionError::NotXmlRpc { .. }
+            | SessionError::TooLong { .. } => {
                 "is `server` in the Koji profile the hub's address? A proxy may be in between"
             }
             SessionError::Negotiate { source, .. } => negotiate_hint(source),

@@ -6,6 +6,8 @@
 
 use std::time::Duration;
 
+use crate::backoff::Backoff;
+
 /// What the profile says about repeating.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RetryPolicy {
@@ -109,7 +111,7 @@ impl Attempts {
     fn delay(&self) -> Duration {
         match self.made {
             0 | 1 => Duration::ZERO,
-            made => FIRST_WAIT.saturating_mul(1 << (made - 2).min(10)).min(self.policy.interval),
+            made => Backoff::doubling(FIRST_WAIT, self.policy.interval).after(made - 1),
         }
     }
 }

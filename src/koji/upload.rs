@@ -203,6 +203,7 @@ impl Upload<'_> {
         let slack = Duration::from_secs(piece.len() as u64 / SLOWEST_UPLINK);
         Posted {
             operation: "rawUpload",
+            detail: format!("{} from byte {}", self.name, self.offset),
             query,
             content_type: "application/octet-stream",
             body: piece,

@@ -38,9 +38,6 @@ pub struct WatchOptions {
 /// The shortest and the longest wait between two polls, whatever the profile says.
 const POLL_RANGE: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(10));
 
-/// A poll that is not answered within this is asked again.
-const ANSWER_WITHIN: Duration = Duration::from_secs(60);
-
 /// Why watching ended without an outcome.
 #[derive(Debug, thiserror::Error)]
 pub enum WatchError {
@@ -64,7 +61,6 @@ pub async fn watch(
     options: WatchOptions,
     interrupt: &mut Interrupt,
 ) -> Result<BuildOutcome, WatchError> {
-    session.be_patient_for(ANSWER_WITHIN);
     let mut watcher = Watcher::new(task, &options);
     let mut bulk = Bulk::new(options.links.clone(), session.files_client());
     let mut pace = Pace::new(options.poll_interval);

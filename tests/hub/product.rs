@@ -4,8 +4,10 @@ use std::time::Duration;
 
 use fedpkg_container_build::builder::interrupt;
 use fedpkg_container_build::credentials::Secret;
+use fedpkg_container_build::error::ErrorKind;
 use fedpkg_container_build::event::{BuildEvent, EventReceiver, Outcome, Warning, channel};
 use fedpkg_container_build::http::ClientOptions;
+use fedpkg_container_build::koji::api::get_task_info;
 use fedpkg_container_build::koji::auth::Credentials;
 use fedpkg_container_build::koji::cancel::{CancelError, cancel};
 use fedpkg_container_build::koji::logs::LogFilter;
@@ -250,4 +252,21 @@ async fn a_cancel_that_cannot_be_seen_is_not_known_and_one_that_is_refused_is_no
     let unknown = cancel(&mut session, ours.id).await.expect_err("nobody knows");
     assert!(matches!(unknown, CancelError::NotKnown { .. }), "{unknown:?}");
     assert_eq!(ours.state(), TaskState::Canceled);
+}
+
+#[tokio::test]
+async fn an_answer_without_end_is_an_error_and_not_kept() {
+    const MIB: usize = 1024 * 1024;
+    for (status, most) in [(200, 80 * MIB), (503, 16 * MIB)] {
+        let hub = Hub::start(HubOptions::default());
+        let (mut session, _receiver) = session(&hub);
+        session.log_in(password()).await.expect("a session");
+        hub.inject_for_good("getTaskInfo", Fault::Endless(status));
+        let error = session.call(&get_task_info(1, false)).await.expect_err("no answer");
+        assert_eq!(error.kind(), ErrorKind::Network, "{error}");
+        let expected = if status == 200 { "longer than 64 MiB" } else { "HTTP status 503" };
+        assert!(error.to_string().contains(expected), "{error}");
+        // What the connection holds is counted too, once for each of the six attempts at a busy hub.
+        assert!(hub.endless_bytes() < most * if status == 200 { 1 } else { 6 }, "{} bytes", hub.endless_bytes());
+    }
 }

@@ -180,16 +180,29 @@ fn json_lines_begin_with_the_version_and_end_with_the_outcome() {
 }
 
 #[test]
-fn no_secret_gets_out() {
+fn what_happens_on_the_wire_is_told_when_asked_for_and_no_secret_of_it() {
     let world = World::new();
     let _clone = world.clone();
     world.hub.script(quick_script(End::Close));
     world.hub.inject("getTaskInfo", Fault::Status(503, "no"), 2);
-    let run = world.run(&["-v", "-v", "--debug"]);
-    assert_eq!(run.status, Some(0), "{run}");
-    let requests = world.hub.requests();
-    let key = requests.iter().find_map(|request| request.header("koji-session-key")).unwrap().to_owned();
-    let shown = run.to_string();
-    assert!(!shown.contains(&key), "the session key is shown");
-    assert!(!shown.contains(crate::support::world::PASSWORD), "the password is shown: {shown}");
+    for verbosity in [&["-v", "-v", "--debug"][..], &["-v"], &[]] {
+        let run = world.run(verbosity);
+        assert_eq!(run.status, Some(0), "{run}");
+        let told = [
+            "asking login",
+            "asking multiCall getBuildTarget, system.listMethods, getTag ×2, getPackageConfig",
+            "buildContainer was answered",
+            "HTTP status 503",
+        ];
+        let told = if verbosity.len() < 3 { &told[..3] } else { &told[..] };
+        for text in told {
+            assert_eq!(run.stderr.contains(text), !verbosity.is_empty(), "{verbosity:?} {text}: {run}");
+        }
+        let shown = run.to_string();
+        for request in world.hub.requests() {
+            let key = request.header("koji-session-key").unwrap_or("not to be found");
+            assert!(!shown.contains(key), "{verbosity:?}: the session key is shown");
+        }
+        assert!(!shown.contains(crate::support::world::PASSWORD), "the password is shown: {shown}");
+    }
 }

@@ -12,6 +12,8 @@ pub enum Fault {
     Status(u16, &'static str),
     /// Success, and a proxy's page instead of an answer; nothing is executed.
     Html200,
+    /// An answer with this status that never ends; nothing is executed.
+    Endless(u16),
     /// The connection is closed; nothing is executed.
     Reset,
     /// The call is executed, and the connection closed without an answer.

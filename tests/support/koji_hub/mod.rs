@@ -21,7 +21,7 @@ pub mod xmlrpc;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -136,6 +136,8 @@ pub struct Shared {
     state: Mutex<State>,
     changed: Condvar,
     stopped: AtomicBool,
+    /// How many bytes of endless answers were taken from here.
+    pub(super) endless: Arc<AtomicUsize>,
 }
 
 impl Shared {
@@ -191,7 +193,12 @@ impl Hub {
         let https = acceptor.as_ref().map(|_| serving::bind(0));
         let https_port = https.as_ref().map(serving::port);
         let state = Mutex::new(State::seeded(options));
-        let shared = Arc::new(Shared { state, changed: Condvar::new(), stopped: AtomicBool::new(false) });
+        let shared = Arc::new(Shared {
+            state,
+            changed: Condvar::new(),
+            stopped: AtomicBool::new(false),
+            endless: Arc::default(),
+        });
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
         let handle = runtime.handle().clone();
         let (stop, stopped) = oneshot::channel();
@@ -355,6 +362,11 @@ impl Hub {
 
     fn put_in_store(&self, injection: Injection) {
         self.shared.change(|state| state.injections.push(injection));
+    }
+
+    /// How many bytes of endless answers were sent, or wait to be.
+    pub fn endless_bytes(&self) -> usize {
+        self.shared.endless.load(Ordering::SeqCst)
     }
 
     /// Lets all sessions expire (1007); logins with `renew` mend them.

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use axum::body::{Body, to_bytes};
@@ -38,7 +39,7 @@ pub async fn answer(shared: Arc<Shared>, request: Request<Incoming>, name: Optio
         state.recorded.push(Recorded::new(&parts, calls.clone()));
         state.next_fault(parts.uri.path(), known.map(|(method, _)| method.as_str()), &calls)
     });
-    if let Some(answer) = instead(fault.as_ref()).await {
+    if let Some(answer) = instead(fault.as_ref(), &shared.endless).await {
         return answer;
     }
     let response = match call {
@@ -57,11 +58,12 @@ pub async fn answer(shared: Arc<Shared>, request: Request<Incoming>, name: Optio
 }
 
 /// What comes instead of the hub's own answer, nothing having been executed.
-pub async fn instead(fault: Option<&Fault>) -> Option<Answer> {
+pub async fn instead(fault: Option<&Fault>, sent: &Arc<AtomicUsize>) -> Option<Answer> {
     match fault? {
         Fault::Reset => Some(Err(closed())),
         Fault::Status(status, page) => Some(Ok(html(*status, page))),
         Fault::Html200 => Some(Ok(html(200, PROXY_PAGE))),
+        Fault::Endless(status) => Some(Ok(endless(*status, sent))),
         Fault::Offline => Some(Ok(xml(&Err(HubFault::new(1014, "database outage"))))),
         Fault::Locked => {
             let text = "[Errno 11] Resource temporarily unavailable";
@@ -137,6 +139,20 @@ fn html(status: u16, page: &'static str) -> Response<Body> {
     let response = Response::builder().status(status).header(header::CONTENT_TYPE, "text/html");
     response.body(Body::from(page)).expect("a response")
 }
+
+/// The beginning of an answer that goes on until the client has had enough; `sent` counts its bytes.
+fn endless(status: u16, sent: &Arc<AtomicUsize>) -> Response<Body> {
+    let sent = Arc::clone(sent);
+    let begin = Bytes::from_static(b"<methodResponse><params><param><value><string>");
+    let more = stream::repeat_with(move || {
+        sent.fetch_add(ENDLESS_CHUNK.len(), Ordering::SeqCst);
+        Bytes::from_static(ENDLESS_CHUNK)
+    });
+    let body = Body::from_stream(stream::iter([begin]).chain(more).map(Ok::<_, io::Error>));
+    Response::builder().status(status).header(header::CONTENT_TYPE, "text/xml").body(body).expect("a response")
+}
+
+const ENDLESS_CHUNK: &[u8] = &[b'x'; 64 * 1024];
 
 /// A short text.
 pub fn plain(status: StatusCode, text: &str) -> Response<Body> {

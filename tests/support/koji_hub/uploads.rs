@@ -80,7 +80,7 @@ pub async fn serve(shared: Arc<Shared>, parts: Parts, body: Incoming) -> Result<
         _ => usize::MAX,
     };
     let mut bytes = receive(body, wanted).await?;
-    if let Some(response) = server::instead(fault.as_ref()).await {
+    if let Some(response) = server::instead(fault.as_ref(), &shared.endless).await {
         return response;
     }
     if let (Some(Fault::Corrupt), Some(first)) = (&fault, bytes.first_mut()) {
