@@ -74,10 +74,10 @@ pub fn tail_start(log: &[u8], lines: usize) -> usize {
 /// The last `lines` lines of a log, as text.
 pub fn tail(log: &[u8], lines: usize) -> Vec<String> {
     let tail = &log[tail_start(log, lines)..];
-    let tail = tail.strip_suffix(b"\n").unwrap_or(tail);
     if tail.is_empty() {
         return Vec::new();
     }
+    let tail = tail.strip_suffix(b"\n").unwrap_or(tail);
     tail.split(|byte| *byte == b'\n').map(|line| String::from_utf8_lossy(line).into_owned()).collect()
 }
 
@@ -167,7 +167,7 @@ mod tests {
             ("a\n\n", 2, &["a", ""]),
             ("", 3, &[]),
             ("a\nb\n", 0, &[]),
-            ("\n", 3, &[]),
+            ("\n", 3, &[""]),
         ];
         for (log, lines, expected) in cases {
             assert_eq!(tail(log.as_bytes(), lines), expected, "{log:?} {lines}");
