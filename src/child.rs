@@ -1,6 +1,7 @@
 //! Programs that this one starts: with the user's environment, and without what is only this program's in it.
 
 use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
 
 use tokio::process::Command;
 
@@ -23,6 +24,17 @@ pub fn foreign() -> impl Iterator<Item = &'static str> {
     // What `main` sets where the user has set nothing; it would leave a child without any certificates.
     let trust = std::env::var_os(TRUST_FILE).is_some_and(|file| file == "/dev/null");
     SECRETS.into_iter().chain(trust.then_some(TRUST_FILE))
+}
+
+/// Whether a program is in one of the folders of `PATH`.
+pub fn is_in_path(program: &str) -> bool {
+    in_path(Path::new(program)).is_some()
+}
+
+/// Where in the folders of `PATH` a program is.
+pub fn in_path(program: &Path) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&path).map(|folder| folder.join(program)).find(|path| path.is_file())
 }
 
 #[cfg(test)]

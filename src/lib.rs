@@ -31,13 +31,16 @@
 //! | [`builder`] | what builders share: the user's wish to stop |
 //! | [`koji`] | the hub: XML-RPC, sessions, typed calls, submitting once, watching, logs, uploads and imports |
 //! | [`osbs`] | OSBS on OpenShift: the API server, logins, PipelineRuns, watches, logs of containers, results |
-//! | [`local`] | the OSBS workflow on this machine: one file a step, strung together by [`local::workflow`] |
+//! | [`local`] | the OSBS workflow on this machine: [`local::steps`], [`local::registry`], [`local::image`], [`local::engine`] |
+//! | [`fetch`] | files that git does not hold: lookaside, URLs; verified while they arrive, cached, resumed |
 //! | [`event`], [`log_lines`] | what builders tell, and bytes to lines |
 //! | [`report`] | bars, plain lines or JSON Lines out of events; everything else that is printed |
 //! | [`submissions`] | what was submitted from here and not yet seen to its end |
 //! | [`credentials`] | secrets and where they are kept |
 //! | [`address`] | addresses that never tell who uses them |
 //! | [`http`] | the only place that makes an HTTP client |
+//! | [`child`] | the only place that makes child processes |
+//! | [`arch`], [`backoff`], [`digest`] | names of architectures, waits between attempts, SHA-256: each once |
 //! | [`error`], [`exit_code`] | kinds, sources, hints; the whole table of exit codes |
 //!
 //! Arrows: `commands -> {cli, config, checkout, request, koji, osbs, local, report, submissions}`, `request -> {checkout, koji}` (a
@@ -55,11 +58,11 @@
 //! * INI files are read here: see [`config::ini`] for what Python's dialect asks that INI libraries do not give.
 //! * Dockerfiles are read here: see [`checkout::dockerfile`]; what counts is what Python's dockerfile-parse sees.
 //! * buildah and skopeo do the image work, as child processes in process groups of their own, guarded by this program
-//!   ([`local::engine`]); images are in a storage of ours, so that nothing of the user's is touched ([`local::store`]).
+//!   ([`local::engine`]); images are in a storage of ours, so that nothing of the user's is touched ([`local::engine::store`]).
 //! * Tekton's objects are JSON of which a few fields are read ([`osbs::tekton`]): sites have versions of their own. A log is at its end
 //!   only when a connection that was begun after its container had ended has ended ([`osbs::watch::logs`]).
 //! * A build on this machine is not watched but done: Ctrl-C cancels it, and what it began is removed.
-//! * The author's Dockerfile is never written to: what is built is the same text with byte ranges changed ([`local::edits`]).
+//! * The author's Dockerfile is never written to: what is built is the same text with byte ranges changed ([`local::steps::edits`]).
 //! * What is not known is never made up: a fraction is shown only when both of its numbers were read, and a build whose
 //!   submission got no answer is looked for, not submitted again.
 
@@ -77,6 +80,7 @@ pub mod digest;
 pub mod error;
 pub mod event;
 pub mod exit_code;
+pub mod fetch;
 pub mod gating;
 pub mod http;
 pub mod koji;

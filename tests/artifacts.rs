@@ -13,11 +13,11 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use fedpkg_container_build::checkout::sources::{self, Algorithm, Checksum};
-use fedpkg_container_build::http::{self, ClientOptions};
-use fedpkg_container_build::local::artifacts::{
+use fedpkg_container_build::fetch::{
     AllowedDomains, ArtifactsError, Cache, Download, FetchEvent, FetchStep, Fetched, Fetcher, Provenance,
     lookaside_downloads, url_list,
 };
+use fedpkg_container_build::http::{self, ClientOptions};
 use openssl::hash::{MessageDigest, hash};
 use reqwest::Client;
 use tempfile::TempDir;

@@ -13,7 +13,7 @@ use url::Url;
 use super::values;
 use crate::credentials::Secret;
 use crate::event::BuilderKind;
-use crate::local::export::Export;
+use crate::local::image::export::Export;
 
 const BUILD: &str = "Build options";
 const CHECKS: &str = "Check options";

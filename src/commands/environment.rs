@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use crate::koji::target_cache::TargetCache;
-use crate::local::store::Places;
+use crate::local::engine::store::Places;
 use crate::submissions::{Submissions, SubmissionsError};
 
 /// The name of our folders.

@@ -9,13 +9,13 @@ use crate::config::rpkg::RpkgConfig;
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::{self, BuilderKind, EventSender};
 use crate::exit_code::ExitCode;
+use crate::fetch::AllowedDomains;
 use crate::http::ClientOptions;
 use crate::koji::retry::RetryPolicy;
 use crate::koji::session::Session;
-use crate::local::artifacts::AllowedDomains;
-use crate::local::inspect::KeyId;
+use crate::local::image::inspect::KeyId;
 use crate::local::order::{Hub, LocalOptions, LocalOrder, Lookaside};
-use crate::local::workflow;
+use crate::local::steps;
 use crate::report::text::{self, LocalDryRun};
 use crate::request::check;
 use crate::request::findings::Finding;
@@ -76,7 +76,7 @@ pub async fn run(
                 let profile = context.koji_profile(config)?;
                 koji_hub::log_in(&mut hub.session, &profile, &context.globals, &context.environment).await?;
             }
-            let ended = workflow::run(&order, &mut hub, events.clone(), context.interrupt.clone()).await;
+            let ended = steps::run(&order, &mut hub, events.clone(), context.interrupt.clone()).await;
             if let Some(hub) = &mut hub {
                 hub.session.log_out().await;
             }
@@ -210,7 +210,7 @@ async fn dry_run(context: &Context, config: &RpkgConfig, order: &LocalOrder<'_>)
     // Nobody listens: what is found out is printed as a whole.
     let (events, _) = event::channel();
     let mut hub = hub(context, config, &events)?;
-    let preview = workflow::preview(order, &mut hub, events).await.map_err(|error| error.into_error(&order.section))?;
+    let preview = steps::preview(order, &mut hub, events).await.map_err(|error| error.into_error(&order.section))?;
     let run = LocalDryRun {
         version: 1,
         builder: "local",
@@ -228,7 +228,7 @@ async fn dry_run(context: &Context, config: &RpkgConfig, order: &LocalOrder<'_>)
 }
 
 /// Puts the build into the list that `status` shows.
-async fn remember(context: &Context, events: &EventSender, request: &BuildRequest, ended: &workflow::Ended) {
+async fn remember(context: &Context, events: &EventSender, request: &BuildRequest, ended: &steps::Ended) {
     let id = ended.outcome.id.to_string();
     let submission = Submission {
         outcome: Some(ended.outcome.outcome),

@@ -1,32 +1,33 @@
 //! Why a build on this machine came to nothing, and what to do about it.
 
-use super::artifacts::url_list::UrlListError;
-use super::artifacts::{ArtifactsError, BadDomain, BadLookaside};
-use super::base_image::BaseImageError;
-use super::content_manifest::ContentManifestError;
-use super::contents::ContentsError;
-use super::context::ContextError;
-use super::edits::BadEdit;
-use super::engine::EngineError;
-use super::export::ExportError;
-use super::image_name::BadName;
-use super::import::ImportError;
-use super::inspect::PolicyError;
-use super::labels::LabelError;
-use super::prepare::PrepareError;
-use super::push::PushError;
-use super::registries::RegistryError;
-use super::release::ReleaseError;
-use super::setup::SetupError;
-use super::store::StoreError;
-use super::trouble::Trouble;
-use super::yum_repos::YumRepoError;
 use crate::checkout::dockerfile::DockerfileError;
 use crate::checkout::sources::SourcesError;
 use crate::error::{Error, ErrorKind};
+use crate::fetch::url_list::UrlListError;
+use crate::fetch::{ArtifactsError, BadDomain, BadLookaside};
 use crate::http::ClientError;
 use crate::koji::import;
 use crate::koji::session::SessionError;
+use crate::local::engine::EngineError;
+use crate::local::engine::registry_files::RegistryFileError;
+use crate::local::engine::setup::SetupError;
+use crate::local::engine::store::StoreError;
+use crate::local::engine::trouble::EngineTrouble;
+use crate::local::image::content_manifest::ContentManifestError;
+use crate::local::image::contents::ContentsError;
+use crate::local::image::export::ExportError;
+use crate::local::image::inspect::PolicyError;
+use crate::local::image::name::BadName;
+use crate::local::registry::push::PushError;
+use crate::local::registry::registries::RegistryError;
+use crate::local::steps::base_image::BaseImageError;
+use crate::local::steps::context::ContextError;
+use crate::local::steps::edits::BadEdit;
+use crate::local::steps::import::ImportError;
+use crate::local::steps::labels::LabelError;
+use crate::local::steps::prepare::PrepareError;
+use crate::local::steps::release::ReleaseError;
+use crate::local::steps::yum_repos::YumRepoError;
 
 /// Why a build on this machine came to nothing.
 #[derive(Debug, thiserror::Error)]
@@ -101,7 +102,7 @@ impl LocalError {
         }
     }
 
-    fn trouble(&self) -> Option<Trouble> {
+    fn trouble(&self) -> Option<EngineTrouble> {
         match self.engine()? {
             EngineError::Failed { trouble, .. } => Some(*trouble),
             _ => None,
@@ -110,7 +111,7 @@ impl LocalError {
 
     /// What decides the exit code. What refuses before the engine has begun is a refusal.
     pub fn kind(&self) -> ErrorKind {
-        if let Some(kind) = self.trouble().and_then(Trouble::kind) {
+        if let Some(kind) = self.trouble().and_then(EngineTrouble::kind) {
             return kind;
         }
         match self {
@@ -121,13 +122,13 @@ impl LocalError {
             | LocalError::Dockerfile(_)
             | LocalError::Label(_)
             | LocalError::Name(_)
+            | LocalError::Registry(_)
             | LocalError::Sources(_)
             | LocalError::UrlList(_)
             | LocalError::ContentManifest(_)
             | LocalError::NoLookaside
             | LocalError::NoTarget(_) => ErrorKind::Refused,
             LocalError::BaseImage(error) => base_image_kind(error),
-            LocalError::Registry(error) => registry_kind(error),
             LocalError::YumRepo(error) => error.kind(),
             LocalError::Setup(error) => setup_kind(error),
             LocalError::Domain(_) | LocalError::Lookaside(_) | LocalError::Client(_) => ErrorKind::Config,
@@ -182,8 +183,8 @@ impl LocalError {
 
 fn base_image_kind(error: &BaseImageError) -> ErrorKind {
     match error {
-        BaseImageError::Registry(error) => registry_kind(error),
-        BaseImageError::Dockerfile(_)
+        BaseImageError::Registry(_)
+        | BaseImageError::Dockerfile(_)
         | BaseImageError::KojiImageBuild { .. }
         | BaseImageError::Platform { .. }
         | BaseImageError::NotForArch { .. } => ErrorKind::Refused,
@@ -193,17 +194,10 @@ fn base_image_kind(error: &BaseImageError) -> ErrorKind {
     }
 }
 
-fn registry_kind(error: &RegistryError) -> ErrorKind {
-    match error {
-        RegistryError::NotAllowed { .. } | RegistryError::BadName { .. } => ErrorKind::Refused,
-        RegistryError::Credentials { .. } => ErrorKind::Authentication,
-        RegistryError::Store(_) => ErrorKind::Io,
-    }
-}
-
 fn setup_kind(error: &SetupError) -> ErrorKind {
     match error {
-        SetupError::Registry(error) => registry_kind(error),
+        SetupError::Registry(RegistryFileError::Credentials { .. }) => ErrorKind::Authentication,
+        SetupError::Registry(RegistryFileError::Store(_)) => ErrorKind::Io,
         SetupError::Store(_) => ErrorKind::Io,
         _ => ErrorKind::Refused,
     }
@@ -214,7 +208,7 @@ fn registry_hint(error: &RegistryError, section: &str) -> Option<String> {
         RegistryError::NotAllowed { registry, .. } => {
             Some(format!("if it is to be trusted, add {registry} to pull_registries in [{section}]"))
         }
-        RegistryError::BadName { .. } | RegistryError::Credentials { .. } | RegistryError::Store(_) => None,
+        RegistryError::BadName { .. } => None,
     }
 }
 

@@ -2,13 +2,13 @@
 
 use std::path::PathBuf;
 
-use super::artifacts::AllowedDomains;
-use super::export::Export;
-use super::inspect::KeyId;
-use super::store::Places;
 use crate::config::local::LocalConfig;
+use crate::fetch::AllowedDomains;
 use crate::http::ClientOptions;
 use crate::koji::session::Session;
+use crate::local::engine::store::Places;
+use crate::local::image::export::Export;
+use crate::local::image::inspect::KeyId;
 use crate::request::BuildRequest;
 
 /// A build on this machine.

@@ -1,7 +1,7 @@
 //! Servers that refuse, lie, redirect or do not answer.
 
 use fedpkg_container_build::error::{Error, ErrorKind};
-use fedpkg_container_build::local::artifacts::FetchProblem;
+use fedpkg_container_build::fetch::FetchProblem;
 
 use super::*;
 use crate::support::lookaside::Trick;

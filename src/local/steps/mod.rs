@@ -1,0 +1,417 @@
+//! The steps strung together: what needs nothing from each other goes on at the same time, and everything that would be refused
+//! later is refused before the first byte is fetched.
+
+pub mod base_image;
+pub mod build;
+pub mod context;
+mod deliver;
+pub mod dockerfile;
+pub mod edits;
+mod finished;
+mod gather;
+pub mod import;
+pub mod labels;
+mod make;
+pub mod prepare;
+pub mod release;
+mod write;
+pub mod yum_repos;
+
+use std::path::PathBuf;
+
+use crate::arch;
+use crate::builder::Interrupt;
+use crate::child;
+use crate::error::ErrorKind;
+use crate::event::{
+    BuildEvent, BuildOutcome, BuilderKind, EventSender, Failure, FailureLog, KojiBuild, Outcome, TaskId, TaskState,
+    Warning,
+};
+use crate::fetch::Download;
+use crate::local::engine::isolation::Isolation;
+use crate::local::engine::journal::{Journal, StepName};
+use crate::local::engine::setup::{GO_MD2MAN, Machine};
+use crate::local::engine::store::{Store, Work, create_private, write_private};
+use crate::local::engine::{Engine, EngineError};
+use crate::local::error::LocalError;
+use crate::local::order::{Hub, LocalOrder};
+use crate::local::registry::push::Pushed;
+use crate::request::nvr::Nvr;
+use base_image::{BaseImage, BaseImages};
+use context::BuildContext;
+use dockerfile::{StoredNames, Written};
+use prepare::Prepared;
+use yum_repos::RepoFile;
+
+/// How a build ended.
+#[derive(Debug)]
+pub struct Ended {
+    /// What is known of it.
+    pub outcome: BuildOutcome,
+    /// What kind of error ended it.
+    pub kind: Option<ErrorKind>,
+}
+
+/// What a build would do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Preview {
+    /// `NAME-VERSION-RELEASE`.
+    pub nvr: String,
+    /// Each base image as it is written, and what it is pinned to.
+    pub parents: Vec<(String, String)>,
+    /// The Dockerfile that would be built.
+    pub dockerfile: String,
+    /// The same, as a diff to the author's.
+    pub diff: String,
+    /// What the image would be pushed as; the names, even when nothing would be pushed.
+    pub tags: Vec<String>,
+    /// Files that would be fetched.
+    pub artifacts: Vec<String>,
+    /// What would not be done on this machine, and why.
+    pub omitted: Vec<(String, String)>,
+}
+
+/// Names of this build, made once.
+#[derive(Debug, Clone)]
+struct BuildNames {
+    /// The build's id here.
+    id: String,
+    /// The tag that only this build has.
+    unique: String,
+    /// The release of a scratch build.
+    scratch_release: String,
+    started: jiff::Timestamp,
+}
+
+impl BuildNames {
+    fn new(target: &str, timestamp: Option<i64>) -> BuildNames {
+        let started = jiff::Timestamp::now();
+        let stamp = started.strftime("%Y%m%d%H%M%S").to_string();
+        let mut bytes = [0; 4];
+        // Only to tell two builds of one second apart.
+        let _ = openssl::rand::rand_bytes(&mut bytes);
+        let digits = format!("{:05}", u32::from_ne_bytes(bytes) % 100_000);
+        let target = if target.is_empty() { "none" } else { target };
+        let scratch_release = match timestamp {
+            Some(seconds) => format!("scratch-{seconds}"),
+            None => format!("scratch-{digits}-{stamp}"),
+        };
+        BuildNames {
+            id: format!("local-{stamp}-{digits}"),
+            unique: format!("{target}-{digits}-{stamp}"),
+            scratch_release,
+            started,
+        }
+    }
+}
+
+/// A build that is going on.
+struct Run<'a> {
+    order: &'a LocalOrder<'a>,
+    machine: Machine,
+    isolation: Isolation,
+    store: &'a Store,
+    work: &'a Work,
+    results: PathBuf,
+    journal: Journal,
+    identity: BuildNames,
+    interrupt: Interrupt,
+}
+
+/// What is known when everything is there to build with.
+struct Ready {
+    prepared: Prepared,
+    bases: BaseImages,
+    nvr: Nvr,
+    /// The `name` label.
+    repository: String,
+    repos: Vec<RepoFile>,
+    downloads: Vec<Download>,
+}
+
+/// The image of one architecture on its way.
+struct ArchBuild {
+    arch: String,
+    engine: Engine,
+    context: BuildContext,
+    /// The name in the storage.
+    name: String,
+    /// Whether repositories are mounted instead of copied.
+    mounted_repos: Option<PathBuf>,
+    written: Written,
+    labels: Vec<(String, String)>,
+    content_manifest: Vec<u8>,
+}
+
+impl ArchBuild {
+    /// What each new build of it takes the place of: an image of this name for this architecture.
+    fn what(&self) -> String {
+        let repository = self.name.rsplit_once(':').map_or(self.name.as_str(), |(repository, _)| repository);
+        format!("{repository} {}", self.arch)
+    }
+}
+
+/// Builds, and tells how it goes. The last event says how it ended.
+///
+/// # Errors
+/// When it could not even begin.
+pub async fn run(
+    order: &LocalOrder<'_>,
+    hub: &mut Option<Hub>,
+    events: EventSender,
+    interrupt: Interrupt,
+) -> Result<Ended, LocalError> {
+    prepare::check_options(order, hub.is_some())?;
+    let store = Store::open(order.places.clone())?;
+    let identity = BuildNames::new(&order.request.target, order.timestamp);
+    let work = store.work(&identity.id)?;
+    let machine = Machine::probe(order.config, order.guard.clone(), &store, work.path()).await?;
+    let engines = all_storages(&machine);
+    let left_over = store.tidy(&engines).await?;
+    let prepared = prepare::prepare(order, machine.version, &work.path().join("context"))?;
+    let results = store.results(&identity.id)?;
+    let log = create_private(&results.join("workflow.log"))
+        .map_err(|source| LocalError::Result { what: "the log of the build", source })?;
+    let id = TaskId::from(identity.id.as_str());
+    let journal = Journal::new(events.clone(), id.clone(), log);
+    events.send(BuildEvent::Submitted { builder: BuilderKind::Local, id: id.clone(), url: None }).await;
+    let opened = BuildEvent::TaskOpened {
+        task: id.clone(),
+        parent: None,
+        label: format!("{} ({})", order.request.repo_name, prepared.arches.join(", ")),
+        arch: None,
+        state: TaskState::Open,
+        host: None,
+    };
+    events.send(opened).await;
+    if left_over > 0 {
+        let text = format!("what {left_over} killed build(s) had left here was removed");
+        journal.warn(Warning::User { text }).await;
+    }
+    let isolation = Isolation::choose(order.config.isolation.as_deref());
+    let run = Run { order, machine, isolation, store: &store, work: &work, results, journal, identity, interrupt };
+    let mut failed_log = None;
+    let ended = run.steps(prepared, hub, &mut failed_log).await;
+    if ended.is_err() {
+        // What was under way may have left a container.
+        let _ = store.sweep(&engines).await;
+    }
+    Ok(run.end(ended, failed_log).await)
+}
+
+/// Says what a build would do. Registries and the hub are asked, nothing is pulled, fetched or built.
+///
+/// # Errors
+/// What would keep it from being built.
+pub async fn preview(
+    order: &LocalOrder<'_>,
+    hub: &mut Option<Hub>,
+    events: EventSender,
+) -> Result<Preview, LocalError> {
+    prepare::check_options(order, hub.is_some())?;
+    let store = Store::open(order.places.clone())?;
+    let identity = BuildNames::new(&order.request.target, order.timestamp);
+    let work = store.work(&identity.id)?;
+    let machine = Machine::probe(order.config, order.guard.clone(), &store, work.path()).await?;
+    let prepared = prepare::prepare(order, machine.version, &work.path().join("context"))?;
+    let log = create_private(&work.path().join("workflow.log"))
+        .map_err(|source| LocalError::Result { what: "the log of the build", source })?;
+    let journal = Journal::new(events, TaskId::from(identity.id.as_str()), log);
+    let isolation = Isolation::choose(order.config.isolation.as_deref());
+    let (_never, interrupt) = crate::builder::interrupt();
+    let results = work.path().to_owned();
+    let run = Run { order, machine, isolation, store: &store, work: &work, results, journal, identity, interrupt };
+    run.preview(prepared, hub).await
+}
+
+/// The storages that there are: this machine's architecture's, and those of others that were built for.
+fn all_storages(machine: &Machine) -> Vec<Engine> {
+    let arches = std::iter::once(arch::host()).chain(arch::KNOWN);
+    let mut engines: Vec<Engine> = Vec::new();
+    for engine in arches.map(|arch| machine.for_arch(arch)) {
+        if engine.storage.root.exists() && engines.iter().all(|known| known.storage != engine.storage) {
+            engines.push(engine);
+        }
+    }
+    engines
+}
+
+impl Run<'_> {
+    async fn steps(
+        &self,
+        prepared: Prepared,
+        hub: &mut Option<Hub>,
+        failed_log: &mut Option<FailureLog>,
+    ) -> Result<(Option<Pushed>, Option<KojiBuild>), LocalError> {
+        let downloads = self.downloads(&prepared)?;
+        self.journal.announce(&self.plan(&prepared, &downloads)).await;
+        for (what, why) in &prepared.omitted {
+            self.journal.warn(Warning::Omitted { what: what.clone(), why: why.clone() }).await;
+        }
+        self.warn_of_lists(&prepared).await?;
+        let ready = self.stoppable(self.ready(prepared, downloads, hub)).await?;
+        let builds = self.stoppable(self.write(&ready)).await?;
+        let logs = self.build(&builds, failed_log).await?;
+        let finished = self.stoppable(self.look(&ready, builds, logs)).await?;
+        let tags = self.tags(&ready);
+        let pushed = if self.order.options.push {
+            Some(self.stoppable(self.push(&ready, &finished, &tags)).await?)
+        } else {
+            None
+        };
+        if !self.order.options.exports.is_empty() {
+            self.stoppable(self.export(&ready, &finished)).await?;
+        }
+        let imported = match (hub, &pushed) {
+            (Some(hub), Some(pushed)) if self.order.options.import => {
+                self.import(hub, &ready, &finished, pushed, &tags).await?
+            }
+            _ => None,
+        };
+        Ok((pushed, imported))
+    }
+
+    /// The steps that this build has.
+    fn plan(&self, prepared: &Prepared, downloads: &[Download]) -> Vec<StepName> {
+        let options = &self.order.options;
+        let asked = [
+            (!prepared.images.is_empty(), StepName::BaseImage),
+            (!downloads.is_empty(), StepName::Artifacts),
+            (true, StepName::Labels),
+            (self.has_repos(), StepName::YumRepos),
+            (true, StepName::Dockerfile),
+            (true, StepName::Build),
+            (true, StepName::Squash),
+            (true, StepName::Inspect),
+            (options.push, StepName::Push),
+            (!options.exports.is_empty(), StepName::Export),
+            (options.import, StepName::Import),
+        ];
+        asked.into_iter().filter_map(|(asked, step)| asked.then_some(step)).collect()
+    }
+
+    fn has_repos(&self) -> bool {
+        !self.order.request.options.yum_repourls.is_empty() || self.order.options.target_repo
+    }
+
+    /// Does `work` unless the user stops it.
+    async fn stoppable<T>(&self, work: impl Future<Output = Result<T, LocalError>>) -> Result<T, LocalError> {
+        let mut interrupt = self.interrupt.clone();
+        tokio::select! {
+            result = work => result,
+            () = interrupt.raised() => Err(LocalError::Interrupted),
+        }
+    }
+}
+
+impl Run<'_> {
+    /// Tells how it ended.
+    async fn end(
+        &self,
+        ended: Result<(Option<Pushed>, Option<KojiBuild>), LocalError>,
+        failed_log: Option<FailureLog>,
+    ) -> Ended {
+        self.journal.cancel_open().await;
+        let id = TaskId::from(self.identity.id.as_str());
+        let took = jiff::Timestamp::now().duration_since(self.identity.started);
+        let mut outcome = BuildOutcome {
+            id: id.clone(),
+            outcome: Outcome::Succeeded,
+            url: None,
+            duration: took.try_into().ok(),
+            repositories: Vec::new(),
+            builds: Vec::new(),
+            user_warnings: self.journal.user_warnings(),
+            metadata: Vec::new(),
+            failure: None,
+        };
+        let mut kind = None;
+        match ended {
+            Ok((pushed, imported)) => {
+                outcome.repositories = pushed.map(|pushed| pushed.pull_specs()).unwrap_or_default();
+                outcome.builds.extend(imported);
+            }
+            Err(error) => {
+                let interrupted = error.is_interruption();
+                outcome.outcome = if interrupted { Outcome::Cancelled } else { Outcome::Failed };
+                let code = match error.engine() {
+                    Some(EngineError::Failed { code, .. }) => Some(i64::from(*code)),
+                    _ => None,
+                };
+                let error = error.into_error(&self.order.section);
+                kind = Some(error.kind());
+                outcome.failure = Some(Failure { reason: said(&error), code, task: None, log: failed_log });
+            }
+        }
+        let to = match outcome.outcome {
+            Outcome::Succeeded => TaskState::Closed,
+            Outcome::Cancelled | Outcome::Detached => TaskState::Canceled,
+            Outcome::Failed => TaskState::Failed,
+        };
+        let events = self.journal.events();
+        let changed = BuildEvent::TaskStateChanged { task: id, from: TaskState::Open, to, host: None, reason: None };
+        events.send(changed).await;
+        self.keep_outcome(&outcome);
+        events.send(BuildEvent::Finished(Box::new(outcome.clone()))).await;
+        Ended { outcome, kind }
+    }
+
+    /// The results are a convenience: what happened was told.
+    fn keep_outcome(&self, outcome: &BuildOutcome) {
+        if let Ok(text) = serde_json::to_vec_pretty(outcome) {
+            let _ = write_private(&self.results.join("result.json"), &text);
+        }
+    }
+
+    async fn preview(&self, prepared: Prepared, hub: &mut Option<Hub>) -> Result<Preview, LocalError> {
+        let downloads = self.downloads(&prepared)?;
+        self.check_repo_domains()?;
+        let (bases, _) = self.bases(&prepared).await?;
+        let (nvr, repository) = self.name(&prepared, &bases, hub.as_mut()).await?;
+        let names: Result<Vec<String>, _> =
+            self.order.request.options.yum_repourls.iter().map(|url| yum_repos::file_name(url)).collect();
+        let repos =
+            names?.into_iter().map(|name| RepoFile { name, content: Vec::new(), origin: String::new() }).collect();
+        let ready = Ready { prepared, bases, nvr, repository, repos, downloads };
+        let arch = ready.prepared.arches.first().cloned().unwrap_or_default();
+        let help = ready.prepared.context.has("help.md") && child::is_in_path(GO_MD2MAN);
+        let stored = StoredNames::of(&ready.nvr, &ready.repository, help);
+        let bundle = self.ca_bundle_name().filter(|_| !ready.repos.is_empty());
+        ready.prepared.context.check_free(&dockerfile::injected_names(&stored, bundle.as_deref()))?;
+        let copied: Vec<String> = ready.repos.iter().map(|file| file.name.clone()).collect();
+        let (written, _) = self.texts(&ready, &arch, &stored, &copied, bundle.as_deref())?;
+        let repository = self.repository(&ready)?;
+        let tags = self.tags(&ready);
+        Ok(Preview {
+            nvr: ready.nvr.to_string(),
+            parents: ready
+                .bases
+                .images
+                .iter()
+                .map(|image| (image.written.clone(), image.pinned().to_string()))
+                .collect(),
+            diff: write::diff(ready.prepared.dockerfile, &ready.prepared.text, &written.built),
+            dockerfile: written.built,
+            tags: tags.all().map(|tag| repository.with_tag(tag).to_string()).collect(),
+            artifacts: ready.downloads.iter().map(|download| download.target.display().to_string()).collect(),
+            omitted: ready.prepared.omitted.clone(),
+        })
+    }
+}
+
+/// The variant of an image for an architecture.
+fn variant<'a>(image: Option<&'a BaseImage>, arch: &str) -> Option<&'a base_image::Variant> {
+    image?.variants.get(arch)
+}
+
+/// An error with its causes and hints, in lines.
+fn said(error: &crate::error::Error) -> String {
+    let mut text = error.to_string();
+    for cause in error.causes() {
+        text.push_str(&format!("\n  caused by: {cause}"));
+    }
+    for hint in error.hints() {
+        text.push_str(&format!("\nhint: {hint}"));
+    }
+    text
+}
