@@ -7,8 +7,7 @@ use crate::event::{BuildEvent, BuildOutcome, BuilderKind, Outcome, TaskId};
 use crate::exit_code::ExitCode;
 use crate::koji::cancel::cancel;
 use crate::koji::watch::watch;
-use crate::osbs::error::ClusterError;
-use crate::osbs::run::{self, NOT_THERE_HINT};
+use crate::osbs::run;
 use crate::report::LogView;
 
 use super::osbs_build::{self, ExistingRun};
@@ -53,34 +52,14 @@ async fn on_koji(context: &Context, profile: &KojiProfile, task: i64, view: LogV
         .await
 }
 
-async fn on_osbs(context: &Context, run: &ExistingRun, view: LogView) -> Result<BuildOutcome> {
+async fn on_osbs(context: &Context, existing: &ExistingRun, view: LogView) -> Result<BuildOutcome> {
     context
         .reporting(view.clone(), async |events| {
-            let (cluster, kind) = run.connect(context, events).await?;
-            if let Err(error) = run::cancel(&cluster, kind, &run.name).await {
-                // A run that has ended takes no wishes: how it ended is what there is to tell.
-                let has_ended = error.code() == Some(400) && run::has_ended(&cluster, kind, &run.name).await?;
-                if !has_ended {
-                    return Err(not_cancelled(error, &run.name));
-                }
-            }
-            osbs_build::follow(context, &cluster, kind, &run.name, &view, None).await
+            let (cluster, kind) = existing.connect(context, events).await?;
+            run::cancel(&cluster, kind, &existing.name).await?;
+            osbs_build::follow(context, &cluster, kind, &existing.name, &view, None).await
         })
         .await
-}
-
-fn not_cancelled(error: ClusterError, run: &str) -> Error {
-    if error.code() == Some(404) {
-        return Error::new(ErrorKind::Server, NoSuchRun { run: run.to_owned() }).hint(NOT_THERE_HINT);
-    }
-    error.into()
-}
-
-/// The run is not there (osbs-client's words).
-#[derive(Debug, thiserror::Error)]
-#[error("Pipeline run '{run}' can't be canceled, because it doesn't exist")]
-struct NoSuchRun {
-    run: String,
 }
 
 /// The build had ended before it could be cancelled.

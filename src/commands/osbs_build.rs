@@ -24,7 +24,7 @@ use crate::osbs::run::pipeline_run::{self, Ingredients};
 use crate::osbs::run::template;
 use crate::osbs::run::user_params::{self, Settings, UserParams};
 use crate::osbs::tekton::Version;
-use crate::osbs::watch::{LogChoice, WatchError, WatchOptions, watch};
+use crate::osbs::watch::{LogChoice, WatchError, WatchOptions, Watched, watch};
 use crate::report::LogView;
 use crate::report::text::{self, ObjectDryRun};
 use crate::request::BuildRequest;
@@ -72,29 +72,26 @@ pub async fn run(
             }
             let server = format!("{}, namespace {}", cluster.url(), cluster.namespace());
             context.note(&format_args!("Building on OSBS, instance {} ({server})", instance.name));
-            let created = match kind {
-                RunKind::Tekton(version) => pipeline_run::create(&cluster, version, &object).await?,
-                RunKind::Build => {
-                    omitted(&events).await;
-                    docker_build::create(&cluster, &object, &request.commit).await?
-                }
-            };
-            let name = created.pointer("/metadata/name").and_then(Value::as_str).unwrap_or(&params.run).to_owned();
+            if kind == RunKind::Build {
+                omitted(&events).await;
+            }
+            let created = osbs_run::create(&cluster, kind, &object, &request.commit, &mut |_| true).await?;
+            let (name, object) = (created.name, created.object);
             remember(context, arguments, &instance, &cluster, request, &name).await;
             let id = TaskId::from(name.as_str());
             events.send(BuildEvent::Submitted { builder: BuilderKind::Osbs, id, url: None }).await;
             if arguments.nowait {
                 return Ok(ExitCode::Success);
             }
-            let options = watch_options(&name, kind, Some(created), &view, None);
+            let options = watch_options(&name, kind, Some(object), &view, None);
             let mut interrupt = context.interrupt.clone();
             let mut watched = watch(&cluster, &options, &mut interrupt).await;
-            if let Ok(outcome) = &mut watched {
-                name_builds(context, config, outcome).await;
+            if let Ok(watched) = &mut watched {
+                name_builds(context, config, &mut watched.outcome).await;
             }
-            let outcome = finish(context, &cluster, &name, watched).await?;
-            clean_up(arguments.osbs.cleanup, &instance, &cluster, kind, &outcome).await;
-            Ok(exit_code(&outcome))
+            let watched = finish(context, &cluster, &name, watched).await?;
+            clean_up(arguments.osbs.cleanup, &instance, &cluster, kind, &watched).await;
+            Ok(exit_code(&watched.outcome))
         })
         .await
 }
@@ -261,15 +258,15 @@ async fn finish(
     context: &Context,
     cluster: &Cluster,
     run: &str,
-    watched: Result<BuildOutcome, WatchError>,
-) -> Result<BuildOutcome> {
-    let outcome = watched.map_err(|error| {
+    watched: Result<Watched, WatchError>,
+) -> Result<Watched> {
+    let watched = watched.map_err(|error| {
         let error = Error::from(error);
         let hint = format!("the build may go on; come back with `{} watch {run}`", context.program);
         if matches!(error.kind(), ErrorKind::Network | ErrorKind::Authentication) { error.hint(hint) } else { error }
     })?;
-    records::ended(&context.environment, cluster.events(), cluster.url().as_str(), &outcome).await;
-    Ok(outcome)
+    records::ended(&context.environment, cluster.events(), cluster.url().as_str(), &watched.outcome).await;
+    Ok(watched)
 }
 
 /// Deletes the run where that is wished for. Its task runs, pods and logs go with it.
@@ -278,8 +275,9 @@ async fn clean_up(
     instance: &OsbsInstance,
     cluster: &Cluster,
     kind: RunKind,
-    outcome: &BuildOutcome,
+    watched: &Watched,
 ) {
+    let outcome = &watched.outcome;
     let configured = if instance.cleanup_used_resources { Cleanup::Success } else { Cleanup::Never };
     let wanted = match (option.unwrap_or(configured), outcome.outcome) {
         (Cleanup::Never, _) | (_, Outcome::Detached) => false,
@@ -288,6 +286,10 @@ async fn clean_up(
     };
     if !wanted {
         return;
+    }
+    if !watched.is_read {
+        // Its logs would go with it.
+        return super::degraded(cluster.events(), "deleting the PipelineRun", &"a log was not read to its end").await;
     }
     if let Err(error) = osbs_run::delete(cluster, kind, &outcome.id.0).await {
         super::degraded(cluster.events(), "deleting the PipelineRun", &error).await;
@@ -311,7 +313,7 @@ pub async fn follow(
     let options = watch_options(run, kind, None, view, tail);
     let mut interrupt = context.interrupt.clone();
     let watched = watch(cluster, &options, &mut interrupt).await;
-    finish(context, cluster, run, watched).await
+    Ok(finish(context, cluster, run, watched).await?.outcome)
 }
 
 /// A run that exists: where it is, and how to get there.

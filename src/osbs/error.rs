@@ -92,6 +92,24 @@ impl ClusterError {
         }
     }
 
+    /// Whether the answer is none of the API server's: one that makes no sense, or a refusal by somebody on the way to it.
+    pub fn is_odd(&self) -> bool {
+        matches!(self, ClusterError::Malformed { .. } | ClusterError::Refused { by_api: false, .. })
+    }
+
+    /// Whether it is certain that a request was not carried out: the API server itself refused it, or it was not sent at all.
+    pub fn is_certain(&self) -> bool {
+        match self {
+            ClusterError::Refused { by_api, .. } => *by_api && !self.is_transient(),
+            ClusterError::Network { not_sent, .. } => *not_sent,
+            ClusterError::Malformed { .. } => false,
+            ClusterError::Setup { .. }
+            | ClusterError::Login(_)
+            | ClusterError::Certificate { .. }
+            | ClusterError::NoCredentials { .. } => true,
+        }
+    }
+
     /// What went wrong, without what it was that went wrong: for sentences that say so themselves.
     pub fn why(&self) -> String {
         match self {

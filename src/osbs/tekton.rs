@@ -306,9 +306,27 @@ pub struct ContainerStatus {
     pub state: Container,
 }
 
-/// An object of which only what is read matters; one that is not understood is passed over.
-pub fn read<T: DeserializeOwned>(object: Value) -> Option<T> {
-    serde_json::from_value(object).map_err(|error| tracing::debug!(%error, "an object is not understood")).ok()
+/// An object of which only what is read matters. What is `null` is as good as not there.
+///
+/// # Errors
+/// When something that is read is not what it should be.
+pub fn read<T: DeserializeOwned>(mut object: Value) -> Result<T, serde_json::Error> {
+    drop_nulls(&mut object);
+    serde_json::from_value(object)
+}
+
+fn drop_nulls(value: &mut Value) {
+    match value {
+        Value::Object(fields) => {
+            fields.retain(|_, field| !field.is_null());
+            fields.values_mut().for_each(drop_nulls);
+        }
+        Value::Array(items) => {
+            items.retain(|item| !item.is_null());
+            items.iter_mut().for_each(drop_nulls);
+        }
+        _ => {}
+    }
 }
 
 impl PipelineRun {

@@ -5,18 +5,18 @@
 
 pub mod collections;
 pub mod logs;
+pub mod looks;
 pub mod model;
 pub mod results;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::time::Duration;
 
 use serde_json::Value;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
-use tokio::time::{Instant, timeout_at};
 
-use super::cluster::{Cluster, Patience};
+use super::cluster::{Cluster, Expected, Patience};
 use super::error::ClusterError;
 use super::run::NOT_THERE_HINT;
 use super::run::docker_build::BUILD_LABEL;
@@ -27,11 +27,16 @@ use crate::error::{Error, ErrorKind};
 use crate::event::{BuildEvent, BuildOutcome, Warning};
 use collections::{Change, Observer, Selection};
 use logs::decoder::Special;
-use logs::{Followed, Follower};
+use logs::{Followed, Follower, Readable};
+use looks::Looker;
 use model::{Action, Follow, Model};
 
-/// How long logs may take to be read to their ends after a run has ended.
-const LAST_LINES_WITHIN: Duration = Duration::from_secs(60);
+/// How many messages found in logs may wait to be taken.
+const SPECIALS: usize = 16;
+/// How often the last state of everything is asked for.
+const LAST_LISTS: u32 = 4;
+/// How many of them are remembered.
+const MOST_SPECIALS: usize = 1000;
 
 /// What to watch, and how.
 #[derive(Debug, Clone)]
@@ -82,12 +87,21 @@ pub enum WatchError {
         /// Where it was looked for.
         namespace: String,
     },
+    /// It could not be looked at any more, however often that was tried.
+    #[error("{name} was looked at in vain for so long that the watching was given up: {}", why.why())]
+    Lost {
+        /// The name.
+        name: String,
+        /// What became of the last look.
+        why: Box<ClusterError>,
+    },
 }
 
 impl From<WatchError> for Error {
     fn from(error: WatchError) -> Self {
         match error {
             WatchError::Cluster(error) => error.into(),
+            error @ WatchError::Lost { .. } => Error::new(ErrorKind::Network, error),
             error @ WatchError::NoSuchRun { .. } => Error::new(ErrorKind::Server, error).hint(NOT_THERE_HINT),
         }
     }
@@ -100,6 +114,15 @@ enum News {
     Pod(Change),
 }
 
+/// How the watching of a run ended.
+#[derive(Debug)]
+pub struct Watched {
+    /// What is known of it.
+    pub outcome: BuildOutcome,
+    /// Whether every log was read to its end that was to be read: then nothing is lost when the run is deleted.
+    pub is_read: bool,
+}
+
 /// Watches a run to its end, or until the user has had enough. The last event is sent by the caller, out of the outcome.
 ///
 /// # Errors
@@ -108,14 +131,14 @@ pub async fn watch(
     cluster: &Arc<Cluster>,
     options: &WatchOptions,
     interrupt: &mut Interrupt,
-) -> Result<BuildOutcome, WatchError> {
+) -> Result<Watched, WatchError> {
     let mut watcher = Watcher::new(cluster, options);
     let ended = tokio::select! {
         ended = watcher.run() => ended,
         () = interrupt.raised() => Ok(()),
     };
     ended?;
-    Ok(watcher.outcome())
+    Ok(watcher.watched())
 }
 
 struct Watcher<'a> {
@@ -124,8 +147,12 @@ struct Watcher<'a> {
     model: Model,
     followers: JoinSet<Followed>,
     followed: Vec<Followed>,
-    specials: (mpsc::UnboundedSender<Special>, mpsc::UnboundedReceiver<Special>),
+    specials: (mpsc::Sender<Special>, mpsc::Receiver<Special>),
     seen_specials: Vec<Special>,
+    /// Whether logs may be read, as far as is known.
+    readable: Arc<Readable>,
+    /// Kinds of objects that were not understood.
+    not_understood: BTreeSet<&'static str>,
 }
 
 impl<'a> Watcher<'a> {
@@ -136,8 +163,10 @@ impl<'a> Watcher<'a> {
             model: Model::new(&options.name, options.kind.label()),
             followers: JoinSet::new(),
             followed: Vec::new(),
-            specials: mpsc::unbounded_channel(),
+            specials: mpsc::channel(SPECIALS),
             seen_specials: Vec::new(),
+            readable: Arc::default(),
+            not_understood: BTreeSet::new(),
         }
     }
 
@@ -160,8 +189,9 @@ impl<'a> Watcher<'a> {
     async fn existing_run(&self) -> Result<Value, WatchError> {
         let kind = self.options.kind;
         let path = format!("{}/{}", kind.collection(self.cluster.namespace()), self.options.name);
-        match self.cluster.get(&format!("get {}", kind.plural()), &path, Patience::Some).await {
-            Err(error) if error.code() == Some(404) => Err(WatchError::NoSuchRun {
+        let expected = Expected::Object { kind: kind.label(), name: &self.options.name };
+        match self.cluster.object(kind.plural(), &path, expected, Patience::Some).await {
+            Err(ClusterError::Refused { code: 404, by_api: true, .. }) => Err(WatchError::NoSuchRun {
                 plural: kind.plural(),
                 name: self.options.name.clone(),
                 namespace: self.cluster.namespace().to_owned(),
@@ -172,14 +202,14 @@ impl<'a> Watcher<'a> {
 
     fn runs(&self) -> Selection {
         let path = self.options.kind.collection(self.cluster.namespace());
-        Selection::by_field(self.options.kind.plural(), path, "metadata.name", &self.options.name)
+        Selection::by_name(self.options.kind.plural(), self.options.kind.label(), path, &self.options.name)
     }
 
     /// The TaskRuns of the run; OpenShift's own builds have none.
     fn task_runs(&self) -> Option<Selection> {
         let RunKind::Tekton(version) = self.options.kind else { return None };
         let path = version.collection(self.cluster.namespace(), "taskruns");
-        Some(Selection::by_label("taskruns", path, RUN_LABEL, &self.options.name))
+        Some(Selection::by_label("taskruns", "TaskRun", path, (RUN_LABEL, &self.options.name)))
     }
 
     fn pods(&self) -> Selection {
@@ -188,34 +218,35 @@ impl<'a> Watcher<'a> {
             RunKind::Build => BUILD_LABEL,
         };
         let path = format!("/api/v1/namespaces/{}/pods", self.cluster.namespace());
-        Selection::by_label("pods", path, label, &self.options.name)
+        Selection::by_label("pods", "Pod", path, (label, &self.options.name))
     }
 
     /// Watches until the run has ended or is gone.
     async fn until_over(&mut self, version: Option<String>) -> Result<(), WatchError> {
         let (changes, mut news) = mpsc::channel(16);
-        let observer =
-            |selection, tell| Observer { cluster: Arc::clone(self.cluster), selection, changes: changes.clone(), tell };
+        let (sees, seen) = watch::channel(true);
+        let observer = |selection, tell, sees| {
+            let (cluster, changes) = (Arc::clone(self.cluster), changes.clone());
+            Observer { cluster, selection, changes, tell, sees }
+        };
         let mut observers = JoinSet::new();
-        observers.spawn(observer(self.runs(), News::Run).observe(version));
+        observers.spawn(observer(self.runs(), News::Run, sees).observe(version));
+        // What runs in it, and why pods do not start: who may not see that sees how the run goes all the same.
         if let Some(task_runs) = self.task_runs() {
-            observers.spawn(observer(task_runs, News::Task).observe(None));
+            observers.spawn(observer(task_runs, News::Task, watch::channel(true).0).observe(None));
         }
-        // Pods are only looked at for why they do not start; who may not see them sees everything else.
-        let mut on_pods = JoinSet::new();
-        let pods = self.pods();
-        on_pods.spawn(observer(pods, News::Pod).observe(None));
-        drop(changes);
+        observers.spawn(observer(self.pods(), News::Pod, watch::channel(true).0).observe(None));
+        let (cluster, kind, name) = (Arc::clone(self.cluster), self.options.kind, self.options.name.clone());
+        let mut looks = JoinSet::new();
+        looks.spawn(Looker { cluster, kind, name, changes, tell: News::Run, sees: seen }.look());
         while !self.model.is_over() && !self.cluster.events().is_closed() {
             tokio::select! {
                 Some(news) = news.recv() => self.take(news).await,
-                Some(Ok(Err(error))) = observers.join_next() => return Err(error.into()),
-                Some(Ok(Err(error))) = on_pods.join_next() => {
-                    let warning = Warning::Degraded { what: "looking at pods".to_owned(), why: error.why() };
-                    self.tell(BuildEvent::Warned(warning)).await;
+                Some(Ok(Err(why))) = looks.join_next() => {
+                    return Err(WatchError::Lost { name: self.options.name.clone(), why: Box::new(why) });
                 }
                 Some(Ok(followed)) = self.followers.join_next() => self.followed.push(followed),
-                Some(special) = self.specials.1.recv() => self.seen_specials.push(special),
+                Some(special) = self.specials.1.recv() => self.remember(special),
                 // A quiet build would not notice it otherwise.
                 () = self.cluster.events().closed() => {}
             }
@@ -225,37 +256,52 @@ impl<'a> Watcher<'a> {
 
     /// Sees to it that the last state of everything is known: watches of different resources are not in step.
     async fn last_looks(&mut self) {
-        if self.model.is_removed() {
+        if self.model.is_removed() || self.cluster.events().is_closed() {
             return;
         }
         if let Some(task_runs) = self.task_runs() {
-            match self.cluster.get("list taskruns", &task_runs.list(), Patience::Some).await {
-                Ok(list) => {
-                    let items = list.get("items").and_then(Value::as_array).cloned().unwrap_or_default();
-                    for item in items {
-                        self.take(News::Task(Change::Seen(item))).await;
-                    }
-                }
-                Err(error) => tracing::debug!(%error, "the last look at TaskRuns failed"),
+            for item in self.last_list(&task_runs).await {
+                self.take(News::Task(Change::Seen(item))).await;
             }
         }
         self.model.settle();
     }
 
-    /// Waits until all logs are read to their ends.
-    async fn last_lines(&mut self) {
-        let deadline = Instant::now() + LAST_LINES_WITHIN;
-        while !self.followers.is_empty() && !self.cluster.events().is_closed() {
-            match timeout_at(deadline, self.followers.join_next()).await {
-                Ok(Some(Ok(followed))) => self.followed.push(followed),
-                Ok(_) => {}
-                Err(_) => {
-                    let what = format!("reading {} log(s) to the end", self.followers.len());
-                    let why = format!("it took more than {} s", LAST_LINES_WITHIN.as_secs());
-                    self.tell(BuildEvent::Warned(Warning::Degraded { what, why })).await;
-                    break;
-                }
+    /// What there is at the end. The logs that are still read must not wait for it.
+    async fn last_list(&mut self, selection: &Selection) -> Vec<Value> {
+        let mut attempt = 0;
+        loop {
+            let answer = tokio::select! {
+                answer = selection.listed(self.cluster) => answer,
+                () = self.cluster.events().closed() => return Vec::new(),
+            };
+            let error = match answer {
+                Ok(list) => return list.get("items").and_then(Value::as_array).cloned().unwrap_or_default(),
+                Err(error) => error,
+            };
+            attempt += 1;
+            if attempt >= LAST_LISTS {
+                tracing::debug!(%error, "the last look failed");
+                return Vec::new();
             }
+            tokio::time::sleep(self.cluster.pace().after(attempt)).await;
+        }
+    }
+
+    /// Waits until all logs are read to their ends, or given up: each of them knows when that is.
+    async fn last_lines(&mut self) {
+        while !self.followers.is_empty() && !self.cluster.events().is_closed() {
+            tokio::select! {
+                Some(Ok(followed)) = self.followers.join_next() => self.followed.push(followed),
+                Some(special) = self.specials.1.recv() => self.remember(special),
+                () = self.cluster.events().closed() => {}
+            }
+        }
+    }
+
+    fn remember(&mut self, special: Special) {
+        if self.seen_specials.len() < MOST_SPECIALS {
+            self.seen_specials.push(special);
         }
     }
 
@@ -266,8 +312,14 @@ impl<'a> Watcher<'a> {
                 self.model.run_gone();
                 None
             }
-            News::Task(Change::Seen(value)) => read::<TaskRun>(value).map(|task| self.model.task_seen(task)),
-            News::Pod(Change::Seen(value)) => read::<Pod>(value).map(|pod| self.model.pod_seen(pod)),
+            News::Task(Change::Seen(value)) => match read::<TaskRun>(value) {
+                Ok(task) => Some(self.model.task_seen(task)),
+                Err(error) => self.is_not_understood("TaskRun", &error),
+            },
+            News::Pod(Change::Seen(value)) => match read::<Pod>(value) {
+                Ok(pod) => Some(self.model.pod_seen(pod)),
+                Err(error) => self.is_not_understood("Pod", &error),
+            },
             News::Pod(Change::Gone(name)) => {
                 self.model.pod_gone(&name);
                 None
@@ -282,8 +334,20 @@ impl<'a> Watcher<'a> {
         }
     }
 
+    /// Tells, once of each kind, of an object that makes no sense.
+    fn is_not_understood(&mut self, kind: &'static str, error: &serde_json::Error) -> Option<Vec<Action>> {
+        if !self.not_understood.insert(kind) {
+            return None;
+        }
+        let warning = Warning::Degraded { what: format!("understanding a {kind}"), why: error.to_string() };
+        Some(vec![Action::Tell(BuildEvent::Warned(warning))])
+    }
+
     fn run_seen(&mut self, object: Value) -> Vec<Action> {
-        let Some((run, task)) = self.options.kind.read(object) else { return Vec::new() };
+        let (run, task) = match self.options.kind.read(object) {
+            Ok(read) => read,
+            Err(error) => return self.is_not_understood(self.options.kind.label(), &error).unwrap_or_default(),
+        };
         let mut actions = self.model.run_seen(run);
         actions.extend(task.into_iter().flat_map(|task| self.model.task_seen(task)));
         actions
@@ -306,6 +370,7 @@ impl<'a> Watcher<'a> {
             tail: self.options.tail,
             stage: follow.stage,
             specials: self.specials.0.clone(),
+            readable: Arc::clone(&self.readable),
         };
         self.followers.spawn(follower.follow());
     }
@@ -314,10 +379,12 @@ impl<'a> Watcher<'a> {
         self.cluster.events().send(event).await;
     }
 
-    fn outcome(&mut self) -> BuildOutcome {
+    fn watched(&mut self) -> Watched {
         while let Ok(special) = self.specials.1.try_recv() {
-            self.seen_specials.push(special);
+            self.remember(special);
         }
-        results::outcome(&self.options.name, &self.model, &self.seen_specials, &self.followed)
+        let outcome = results::outcome(&self.options.name, &self.model, &self.seen_specials, &self.followed);
+        let is_read = self.followers.is_empty() && self.followed.iter().all(|followed| followed.is_whole);
+        Watched { outcome, is_read }
     }
 }

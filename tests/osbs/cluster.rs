@@ -227,17 +227,30 @@ fn a_token_that_ends_in_the_middle_is_read_anew_once() {
     let run = build.finish();
     assert!(run.succeeded(), "{run}");
     assert_eq!(run.stderr.matches("had ended and was renewed").count(), 1, "{run}");
-    // Nothing to renew from: the truth is said, and where the build is.
+}
+
+#[test]
+fn a_server_that_knows_nobody_for_a_while_is_waited_for() {
     let world = OsbsWorld::new();
-    let (build, _run) = world.begin(&[], &["clone"]);
-    world.server.change(|state| state.tokens.clear());
+    let (mut build, run) = world.begin(&[], &["clone"]);
+    let task = run.begin("clone", &["step"]);
+    task.log("step", b"words 1\n");
+    build.read_until("words 1");
+    for code in [401, 403] {
+        for _ in 0..2 {
+            world.server.trick("watch=true", Trick::Status(code, "not now".into()));
+            world.server.trick("/log?", Trick::Status(code, "not now".into()));
+        }
+    }
     world.server.cut_watches();
-    let finished = build.finish();
-    assert_eq!(finished.status, Some(5), "{finished}");
-    assert!(
-        finished.stderr.contains("the build may go on; come back with `fedpkg-container-build watch "),
-        "{finished}"
-    );
+    world.server.cut_logs();
+    task.log("step", b"words 2\n");
+    build.read_until("words 2");
+    task.succeed();
+    run.succeed(&serde_json::json!({}));
+    let run = build.finish();
+    assert!(run.succeeded(), "{run}");
+    assert!(run.stderr.contains("server returned error 40"), "{run}");
 }
 
 #[test]

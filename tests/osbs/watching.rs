@@ -254,7 +254,7 @@ fn a_server_that_answers_badly_for_a_while_is_waited_for() {
     run.succeed(&json!({}));
     let rest = build.finish();
     assert!(rest.succeeded(), "{rest}");
-    assert!(rest.stderr.contains("watching pipelineruns failed"), "{rest}");
+    assert!(rest.stderr.contains("watch pipelineruns failed"), "{rest}");
     assert!(rest.stderr.contains("etcdserver: leader changed"), "{rest}");
 }
 
@@ -327,8 +327,14 @@ fn a_pipe_that_nobody_reads_any_more_ends_the_watching_of_a_quiet_build() {
     task.log("step", b"words 1\n");
     build.read_until("words 1");
     build.close_stdout();
-    // Nothing happens in the build any more but this line, which cannot be shown.
-    task.log("step", b"words 2\n");
+    // Lines that cannot be shown. A program that another test is starting may hold the pipe for a moment, so there are several.
+    for _ in 0..300 {
+        task.log("step", b"words 2\n");
+        if build.has_ended() {
+            break;
+        }
+        std::thread::sleep(Duration::from_millis(100));
+    }
     let finished = build.finish();
     assert!(finished.status.is_some(), "{finished}");
     assert!(run.object()["spec"]["status"].is_null(), "the build goes on");

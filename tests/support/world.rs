@@ -144,6 +144,11 @@ impl<'a> Running<'a> {
         }
     }
 
+    /// Whether it has ended.
+    pub fn has_ended(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_some()
+    }
+
     /// Closes the reading end of standard output, as `head` does.
     pub fn close_stdout(&mut self) {
         drop(self.child.stdout.take());

@@ -6,12 +6,10 @@
 use http::Method;
 use serde_json::{Value, json};
 
-use super::pipeline_run::CreateError;
+use super::once::{self, CreateError, Created, New, Permit};
 use super::user_params::UserParams;
 use crate::error::{Error, ErrorKind};
-use crate::event::{BuildEvent, TaskId, Warning};
-use crate::osbs::cluster::{Cluster, Patience};
-use crate::osbs::error::ClusterError;
+use crate::osbs::cluster::{Cluster, Expected};
 use crate::osbs::tekton::{
     Condition, Container, Metadata, Named, PipelineRun, PipelineSpec, PipelineTask, RunSpec, RunStatus, TaskRun,
     TaskRunStatus, Terminated,
@@ -100,52 +98,82 @@ pub fn build_config(request: &BuildRequest, params: &UserParams, output_image: O
     })
 }
 
-/// Creates the build config and its build. Returns the build as the cluster has it.
+/// Creates the build config and its build, or finds what an earlier try has created.
 ///
 /// # Errors
-/// When the cluster says no, or cannot be reached.
-pub async fn create(cluster: &Cluster, config: &Value, commit: &str) -> Result<Value, CreateError> {
+/// When the build was not created, or it is not known whether it was.
+pub async fn create(
+    cluster: &Cluster,
+    config: &Value,
+    commit: &str,
+    permit: Permit<'_>,
+) -> Result<Created, CreateError> {
     let name = config.pointer("/metadata/name").and_then(Value::as_str).unwrap_or_default();
     let path = configs(cluster.namespace());
-    if let Err(error) = cluster.ask("create buildconfigs", Method::POST, &path, Some(config)).await {
-        adopted(cluster, &format!("{path}/{name}"), config, error).await?;
+    let at = format!("{path}/{name}");
+    let new = New {
+        what: "create buildconfigs",
+        to: &path,
+        body: config,
+        kind: "BuildConfig",
+        plural: "buildconfigs",
+        name,
+        at: &at,
+        is_ours: &|found| id(found).is_some() && id(found) == id(config),
+    };
+    // A config alone builds nothing.
+    once::create(cluster, new, &mut |_| true).await.map_err(without_build)?;
+    match instantiate(cluster, &at, name, commit, permit).await {
+        Err(error) if !error.may_have_happened() => {
+            if let Err(error) = cluster.ask("delete buildconfigs", Method::DELETE, &at, None, Expected::Json).await {
+                tracing::debug!(%error, "a build config without a build stays");
+            }
+            Err(error)
+        }
+        made => made,
     }
+}
+
+/// Makes the config's first build. Only the first: the server compares the number of the last one, so that this may be repeated.
+async fn instantiate(
+    cluster: &Cluster,
+    config: &str,
+    name: &str,
+    commit: &str,
+    permit: Permit<'_>,
+) -> Result<Created, CreateError> {
     let request = json!({
         "apiVersion": "build.openshift.io/v1",
         "kind": "BuildRequest",
         "metadata": {"name": name},
+        "lastVersion": 0,
         "revision": {"type": "Git", "git": {"commit": commit}},
     });
-    let instantiate = format!("{path}/{name}/instantiate");
-    match cluster.ask("create buildconfigs/instantiate", Method::POST, &instantiate, Some(&request)).await {
-        Ok(build) => Ok(build),
-        // The config is ours alone: its first build is the one that was made.
-        Err(error) if error.is_transient() => {
-            let first = format!("{}/{name}-1", builds(cluster.namespace()));
-            let found = cluster.get("get builds", &first, Patience::Some).await.map_err(|_| error)?;
-            let task = TaskId::from(format!("{name}-1").as_str());
-            cluster.events().send(BuildEvent::Warned(Warning::Adopted { task })).await;
-            Ok(found)
-        }
-        Err(error) => Err(error.into()),
-    }
+    let first = format!("{name}-1");
+    let new = New {
+        what: "create buildconfigs/instantiate",
+        to: &format!("{config}/instantiate"),
+        body: &request,
+        kind: "Build",
+        plural: "builds",
+        name: &first,
+        at: &format!("{}/{first}", builds(cluster.namespace())),
+        // The config is ours alone, and so is its first build.
+        is_ours: &|_| true,
+    };
+    once::create(cluster, new, permit).await
 }
 
-/// After a create without an answer: whether the config is there and ours.
-async fn adopted(cluster: &Cluster, path: &str, config: &Value, error: ClusterError) -> Result<(), CreateError> {
-    if !error.is_transient() && error.code() != Some(409) {
-        return Err(error.into());
+fn id(config: &Value) -> Option<&Value> {
+    config.pointer("/metadata/annotations")?.get(ID_ANNOTATION)
+}
+
+/// Where it is not known whether there is a config there certainly is no build.
+fn without_build(error: CreateError) -> CreateError {
+    match error {
+        CreateError::NotKnown { why, .. } => CreateError::NotDone(*why),
+        error => error,
     }
-    let found = match cluster.get("get buildconfigs", path, Patience::Some).await {
-        Ok(found) => found,
-        Err(_) => return Err(error.into()),
-    };
-    let id = |config: &Value| config.pointer("/metadata/annotations")?.get(ID_ANNOTATION).cloned();
-    if id(&found).is_some() && id(&found) == id(config) {
-        return Ok(());
-    }
-    let name = config.pointer("/metadata/name").and_then(Value::as_str).unwrap_or_default();
-    Err(CreateError::Taken { name: name.to_owned() })
 }
 
 /// The wish that a build be cancelled.

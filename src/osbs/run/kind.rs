@@ -60,13 +60,26 @@ impl RunKind {
         }
     }
 
-    /// A run as it is read, with its only task where that is no object of its own; `None` when it is not understood.
-    pub fn read(self, object: Value) -> Option<(PipelineRun, Option<TaskRun>)> {
+    /// Whether a run was asked to end.
+    pub fn is_asked_to_end(self, object: &Value) -> bool {
         match self {
-            RunKind::Tekton(_) => Some((read(object)?, None)),
+            RunKind::Tekton(_) => {
+                object.pointer("/spec/status").and_then(Value::as_str).is_some_and(|wish| wish.starts_with("Cancelled"))
+            }
+            RunKind::Build => object.pointer("/status/cancelled") == Some(&Value::Bool(true)),
+        }
+    }
+
+    /// A run as it is read, with its only task where that is no object of its own.
+    ///
+    /// # Errors
+    /// When it is not understood.
+    pub fn read(self, object: Value) -> Result<(PipelineRun, Option<TaskRun>), serde_json::Error> {
+        match self {
+            RunKind::Tekton(_) => Ok((read(object)?, None)),
             RunKind::Build => {
                 let (run, task) = docker_build::as_run(&object);
-                Some((run, Some(task)))
+                Ok((run, Some(task)))
             }
         }
     }

@@ -1,18 +1,13 @@
-//! The PipelineRun that is created: of the site's template, else of the Pipeline that the cluster has; and its creation, once.
-//!
-//! A create that got no answer may have been carried out. The run's name is ours, so the run is asked for by its name: one with our
-//! parameters is the one that was made, and nothing is created twice.
+//! The PipelineRun that is created: of the site's template, else of the Pipeline that the cluster has.
 
 use std::collections::BTreeMap;
 
-use http::Method;
 use serde_json::{Map, Value, json};
 
 use super::conversion;
+use super::once::{self, CreateError, Created, New, Permit};
 use crate::error::{Error, ErrorKind};
-use crate::event::{BuildEvent, TaskId, Warning};
-use crate::osbs::cluster::{Cluster, Patience};
-use crate::osbs::error::{ClusterError, RIGHTS_HINT};
+use crate::osbs::cluster::Cluster;
 use crate::osbs::tekton::Version;
 
 /// The names that OSBS's pipelines have had for the parameter with the user's parameters.
@@ -28,8 +23,6 @@ const BINDINGS: [(&str, &str); 6] = [
 ];
 /// The workspace that the reactor's ConfigMap is in.
 const CONFIG_WORKSPACE: &str = "ws-reactor-config-map";
-/// How often a create is tried that certainly did not arrive.
-const TRIES: u32 = 5;
 
 /// What a run is made of where there is no template.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -50,12 +43,9 @@ pub struct Ingredients<'a> {
     pub workspaces: BTreeMap<String, String>,
 }
 
-/// Why no run can be made, or it was not created.
+/// Why no run can be made of a pipeline.
 #[derive(Debug, thiserror::Error)]
-pub enum CreateError {
-    /// The cluster said no.
-    #[error(transparent)]
-    Cluster(#[from] ClusterError),
+pub enum IngredientsError {
     /// The pipeline wants more than is known.
     #[error("the pipeline {pipeline} needs {}", missing.join(", "))]
     Missing {
@@ -74,43 +64,12 @@ pub enum CreateError {
         /// What it is bound to.
         binding: String,
     },
-    /// There is a run of this name that somebody else made.
-    #[error("there is another PipelineRun {name} in the cluster already")]
-    Taken {
-        /// The name.
-        name: String,
-    },
 }
 
-impl From<CreateError> for Error {
-    fn from(error: CreateError) -> Self {
-        match error {
-            CreateError::Cluster(error) => refused(error),
-            error @ (CreateError::Missing { .. } | CreateError::Binding { .. }) => Error::new(ErrorKind::Config, error)
-                .hint("set these keys in the instance's section of osbs.conf, or pipeline_run_path to the site's template"),
-            error @ CreateError::Taken { .. } => Error::new(ErrorKind::Refused, error).hint("try again"),
-        }
-    }
-}
-
-/// A create that the server itself said no to: a right that is missing, a quota that is full, a rule of the site's.
-fn refused(error: ClusterError) -> Error {
-    let ClusterError::Refused { by_api: true, code, message, .. } = &error else { return error.into() };
-    if *code == 401 || error.is_transient() {
-        return error.into();
-    }
-    let hint = match code {
-        403 if message.contains("exceeded quota") => {
-            Some("wait until other builds have ended or delete old ones, or ask for a larger quota")
-        }
-        403 if message.contains("cannot create resource") => Some(RIGHTS_HINT),
-        403 => Some("the cluster's policies do not admit this build: ask its administrators"),
-        _ => None,
-    };
-    let error = Error::new(ErrorKind::Refused, error);
-    match hint {
-        Some(hint) => error.hint(hint),
-        None => error,
+impl From<IngredientsError> for Error {
+    fn from(error: IngredientsError) -> Self {
+        Error::new(ErrorKind::Config, error)
+            .hint("set these keys in the instance's section of osbs.conf, or pipeline_run_path to the site's template")
     }
 }
 
@@ -118,13 +77,13 @@ fn refused(error: ClusterError) -> Error {
 ///
 /// # Errors
 /// When the pipeline wants more than is known: everything that is missing is told at once.
-pub fn of_pipeline(pipeline: &Value, version: Version, with: &Ingredients<'_>) -> Result<Value, CreateError> {
+pub fn of_pipeline(pipeline: &Value, version: Version, with: &Ingredients<'_>) -> Result<Value, IngredientsError> {
     let name = pipeline.pointer("/metadata/name").and_then(Value::as_str).unwrap_or_default();
     let mut missing = Vec::new();
     let params = params(pipeline, with, &mut missing);
     let workspaces = workspaces(pipeline, with, &mut missing)?;
     if !missing.is_empty() {
-        return Err(CreateError::Missing { pipeline: name.to_owned(), missing });
+        return Err(IngredientsError::Missing { pipeline: name.to_owned(), missing });
     }
     let mut spec = json!({
         "pipelineRef": {"name": name},
@@ -164,7 +123,11 @@ fn params(pipeline: &Value, with: &Ingredients<'_>, missing: &mut Vec<String>) -
     params
 }
 
-fn workspaces(pipeline: &Value, with: &Ingredients<'_>, missing: &mut Vec<String>) -> Result<Vec<Value>, CreateError> {
+fn workspaces(
+    pipeline: &Value,
+    with: &Ingredients<'_>,
+    missing: &mut Vec<String>,
+) -> Result<Vec<Value>, IngredientsError> {
     let mut workspaces = Vec::new();
     for (name, declaration) in declared(pipeline, "workspaces") {
         match binding(name, with) {
@@ -188,7 +151,7 @@ fn binding(workspace: &str, with: &Ingredients<'_>) -> Option<String> {
     BINDINGS.iter().find(|(name, _)| *name == workspace).map(|(_, binding)| (*binding).to_owned())
 }
 
-fn bound(workspace: &str, binding: &str) -> Result<Value, CreateError> {
+fn bound(workspace: &str, binding: &str) -> Result<Value, IngredientsError> {
     let (kind, name) = binding.split_once(':').map_or((binding, ""), |(kind, name)| (kind, name));
     let (kind, name) = (kind.trim().to_ascii_lowercase(), name.trim());
     Ok(match (kind.as_str(), name.is_empty()) {
@@ -198,52 +161,33 @@ fn bound(workspace: &str, binding: &str) -> Result<Value, CreateError> {
         ("volumeclaimtemplate", false) => json!({"name": workspace, "volumeClaimTemplate": {"spec": {
             "accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": name}}}}}),
         ("emptydir", true) => json!({"name": workspace, "emptyDir": {}}),
-        _ => return Err(CreateError::Binding { name: workspace.to_owned(), binding: binding.to_owned() }),
+        _ => return Err(IngredientsError::Binding { name: workspace.to_owned(), binding: binding.to_owned() }),
     })
 }
 
-/// Creates a run, or adopts the one that an earlier try has created. Returns it as the cluster has it.
+/// Creates a run, or finds the one that an earlier try has created.
 ///
 /// # Errors
-/// When the cluster says no, or cannot be reached.
-pub async fn create(cluster: &Cluster, version: Version, run: &Value) -> Result<Value, CreateError> {
-    let what = "create pipelineruns";
-    let path = version.collection(cluster.namespace(), "pipelineruns");
-    let mut attempt = 0;
-    loop {
-        let error = match cluster.ask(what, Method::POST, &path, Some(run)).await {
-            Ok(created) => return Ok(created),
-            Err(error) => error,
-        };
-        let was_sent = !matches!(&error, ClusterError::Network { not_sent: true, .. });
-        let is_taken = error.code() == Some(409);
-        if is_taken || (was_sent && error.is_transient()) {
-            if let Some(found) = adopted(cluster, &path, run, is_taken).await? {
-                return Ok(found);
-            }
-        } else if !error.is_transient() {
-            return Err(error.into());
-        }
-        attempt += 1;
-        if attempt >= TRIES {
-            return Err(error.into());
-        }
-        cluster.wait(what, attempt, &error, Patience::Some).await;
-    }
-}
-
-/// The run that a create without an answer has made; `None` when it made none.
-async fn adopted(cluster: &Cluster, path: &str, run: &Value, is_taken: bool) -> Result<Option<Value>, CreateError> {
+/// When it was not created, or it is not known whether it was.
+pub async fn create(
+    cluster: &Cluster,
+    version: Version,
+    run: &Value,
+    permit: Permit<'_>,
+) -> Result<Created, CreateError> {
     let name = run.pointer("/metadata/name").and_then(Value::as_str).unwrap_or_default();
-    let found = match cluster.get("get pipelineruns", &format!("{path}/{name}"), Patience::Some).await {
-        Err(error) if error.code() == Some(404) && !is_taken => return Ok(None),
-        found => found?,
+    let path = version.collection(cluster.namespace(), "pipelineruns");
+    let new = New {
+        what: "create pipelineruns",
+        to: &path,
+        body: run,
+        kind: "PipelineRun",
+        plural: "pipelineruns",
+        name,
+        at: &format!("{path}/{name}"),
+        is_ours: &|found| is_same_build(found, run),
     };
-    if !is_same_build(&found, run) {
-        return Err(CreateError::Taken { name: name.to_owned() });
-    }
-    cluster.events().send(BuildEvent::Warned(Warning::Adopted { task: TaskId::from(name) })).await;
-    Ok(Some(found))
+    once::create(cluster, new, permit).await
 }
 
 /// Whether two runs are of the same request: their user's parameters, which hold the unique name of the image, are equal. Of a
@@ -343,7 +287,7 @@ mod tests {
             assert_eq!(bound("w", binding).unwrap(), expected);
         }
         for binding in ["", "secret", "secret:", "emptyDir:x", "nfs:x", ":x"] {
-            assert!(matches!(bound("w", binding), Err(CreateError::Binding { .. })), "{binding}");
+            assert!(matches!(bound("w", binding), Err(IngredientsError::Binding { .. })), "{binding}");
         }
     }
 

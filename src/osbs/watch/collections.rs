@@ -1,7 +1,9 @@
 //! Objects as they change: a list, and from its version on a watch, made anew as often as it takes.
 //!
 //! A watch may end at any time and means nothing by it; the next begins at the version of the last event. A version that the server
-//! has forgotten (410, which comes as an event inside a 200) is answered by a list, against which what is known is compared.
+//! has forgotten (410, which comes as an event inside a 200) is answered by a list, against which what is known is compared. Whatever
+//! goes wrong is tried again with growing waits, as Kubernetes' own clients do it: a server that restarts refuses, forgets and
+//! misunderstands what it allowed, knew and understood a minute ago. It is the watcher's affair how long it puts up with that.
 
 use std::collections::BTreeSet;
 use std::pin::pin;
@@ -11,23 +13,23 @@ use std::time::Duration;
 use futures_util::StreamExt as _;
 use memchr::memchr;
 use serde_json::Value;
-use tokio::sync::mpsc;
-use tokio::time::timeout;
+use tokio::sync::{mpsc, watch};
+use tokio::time::{sleep, timeout};
 
-use crate::event::BuildEvent;
-use crate::osbs::cluster::{Cluster, Patience};
+use crate::event::{BuildEvent, Warning};
+use crate::osbs::cluster::{Cluster, Expected};
 use crate::osbs::error::ClusterError;
 
 /// How long the server keeps a watch open.
 const WATCH_SECONDS: u32 = 290;
 /// After so long a silence a watch is made anew: the server should have ended it.
 const SILENT: Duration = Duration::from_secs(310);
-/// How long to wait when watches end without having brought anything.
-const IDLE: Duration = Duration::from_millis(250);
-
-/// How often in a row an answer may make no sense before that is the end.
-const MALFORMED_AT_MOST: u32 = 3;
-
+/// After so many watches that brought nothing a list is asked for: they may be of something else.
+const IDLE_AT_MOST: u32 = 3;
+/// A watch that is open for so long without an error is one.
+const OPEN_AFTER: Duration = Duration::from_secs(1);
+/// The most bytes of an event.
+const LONGEST: usize = 64 << 20;
 /// How much of an answer that makes no sense is shown.
 const SHOWN: usize = 100;
 
@@ -45,26 +47,46 @@ pub enum Change {
 pub struct Selection {
     /// The resource's plural, for messages.
     pub plural: &'static str,
+    /// The kind of the objects.
+    pub kind: &'static str,
     /// The collection's path.
     pub path: String,
     /// `fieldSelector=…` or `labelSelector=…`, encoded.
     pub selector: String,
+    /// The only object that is wanted, if there is only one.
+    pub only: Option<String>,
 }
 
 impl Selection {
-    /// The objects with a field of this value.
-    pub fn by_field(plural: &'static str, path: String, field: &str, value: &str) -> Selection {
-        Selection { plural, path, selector: encoded("fieldSelector", &format!("{field}={value}")) }
+    /// The object of this name.
+    pub fn by_name(plural: &'static str, kind: &'static str, path: String, name: &str) -> Selection {
+        let selector = encoded("fieldSelector", &format!("metadata.name={name}"));
+        Selection { plural, kind, path, selector, only: Some(name.to_owned()) }
     }
 
     /// The objects with a label of this value.
-    pub fn by_label(plural: &'static str, path: String, label: &str, value: &str) -> Selection {
-        Selection { plural, path, selector: encoded("labelSelector", &format!("{label}={value}")) }
+    pub fn by_label(plural: &'static str, kind: &'static str, path: String, (label, value): (&str, &str)) -> Selection {
+        let selector = encoded("labelSelector", &format!("{label}={value}"));
+        Selection { plural, kind, path, selector, only: None }
     }
 
     /// The list's path and query.
     pub fn list(&self) -> String {
         format!("{}?{}", self.path, self.selector)
+    }
+
+    /// Asks once for what there is.
+    ///
+    /// # Errors
+    /// When the answer is no, none, or no such list.
+    pub async fn listed(&self, cluster: &Cluster) -> Result<Value, ClusterError> {
+        let (what, expected) = (format!("list {}", self.plural), Expected::List { kind: self.kind });
+        cluster.ask(&what, http::Method::GET, &self.list(), None, expected).await
+    }
+
+    /// Whether an object is one of these, as far as its name says.
+    fn is_wanted(&self, name: &str) -> bool {
+        self.only.as_ref().is_none_or(|only| only == name)
     }
 }
 
@@ -82,6 +104,8 @@ pub struct Observer<T> {
     pub changes: mpsc::Sender<T>,
     /// Makes one out of a change.
     pub tell: fn(Change) -> T,
+    /// Is told whether changes are seen when they happen, as far as is known.
+    pub sees: watch::Sender<bool>,
 }
 
 /// Why a watch ended.
@@ -96,53 +120,117 @@ enum End {
     Unheard,
 }
 
+/// What went wrong in a row with one kind of question.
+#[derive(Debug, Default)]
+struct Row {
+    failures: u32,
+    /// Whether the question was ever answered: what was allowed once will be allowed again.
+    was_answered: bool,
+    is_told: bool,
+}
+
+impl Row {
+    fn answered(&mut self) {
+        self.failures = 0;
+        self.was_answered = true;
+    }
+}
+
+/// What is known between two questions.
+#[derive(Debug, Default)]
+struct Course {
+    known: BTreeSet<String>,
+    lists: Row,
+    watches: Row,
+    /// Watches in a row that brought nothing.
+    idle: u32,
+    /// Versions in a row that were forgotten.
+    forgotten: u32,
+}
+
 impl<T> Observer<T> {
     /// Tells of all changes from a version on, or from a list on, as long as somebody listens.
-    ///
-    /// # Errors
-    /// When the server refuses for good.
-    pub async fn observe(self, mut version: Option<String>) -> Result<(), ClusterError> {
-        let mut known = BTreeSet::new();
-        let mut failures = 0;
+    pub async fn observe(self, mut version: Option<String>) {
+        let mut course = Course::default();
         loop {
             let from = match version.take() {
                 Some(version) => version,
-                None => match self.list(&mut known).await? {
-                    Some(version) => version,
-                    None => return Ok(()),
+                None => match self.list(&mut course).await {
+                    Ok(Some(version)) => version,
+                    Ok(None) => return,
+                    Err(error) => {
+                        self.failed("list", &mut course.lists, &error).await;
+                        continue;
+                    }
                 },
             };
             let mut at = from.clone();
-            let end = self.watch(&mut at, &mut known, &mut failures).await;
+            let end = self.watch(&mut at, &mut course).await;
             let is_idle = at == from;
-            version = Some(at);
             match end {
-                End::Unheard => return Ok(()),
-                End::Forgotten => version = None,
-                End::Ended if is_idle => tokio::time::sleep(IDLE).await,
-                End::Ended => {}
-                End::Broken(error) if may_pass(&error, failures) => {
-                    failures += 1;
-                    // A first cut is nothing to tell of: watches are cut all the time.
-                    if failures > 1 {
-                        let what = format!("watching {}", self.selection.plural);
-                        self.cluster.wait(&what, failures - 1, &error, Patience::Endless).await;
+                End::Unheard => return,
+                End::Forgotten => {
+                    course.forgotten += 1;
+                    if course.forgotten > 1 {
+                        sleep(self.cluster.pace().after(course.forgotten - 1)).await;
                     }
                 }
-                End::Broken(error) => return Err(error),
+                End::Ended if is_idle => {
+                    course.idle += 1;
+                    sleep(self.cluster.pace().after(course.idle)).await;
+                    version = Some(at).filter(|_| course.idle % IDLE_AT_MOST > 0);
+                }
+                End::Ended => version = Some(at),
+                End::Broken(error) => {
+                    // After a cut nothing is missing; whoever answers something else may have lost what came before, too.
+                    version = Some(at).filter(|_| matches!(error, ClusterError::Network { .. }));
+                    self.failed("watch", &mut course.watches, &error).await;
+                }
+            }
+            if !is_idle {
+                (course.idle, course.forgotten) = (0, 0);
             }
         }
     }
 
+    /// Tells of a failure, and waits for as long as it takes.
+    async fn failed(&self, verb: &str, row: &mut Row, error: &ClusterError) {
+        row.failures += 1;
+        // Watches are cut all the time.
+        if row.failures == 1 && verb == "watch" && matches!(error, ClusterError::Network { .. }) {
+            return;
+        }
+        self.sees.send_replace(false);
+        if error.code() == Some(403) && !row.was_answered {
+            if !std::mem::replace(&mut row.is_told, true) {
+                let what = format!("{verb}ing {}", self.selection.plural);
+                let warning = Warning::Degraded { what, why: error.why() };
+                self.cluster.events().send(BuildEvent::Warned(warning)).await;
+            }
+            return sleep(self.cluster.pace().after(row.failures)).await;
+        }
+        self.cluster.wait(&format!("{verb} {}", self.selection.plural), row.failures, None, error).await;
+    }
+
     /// Tells what there is now. Returns its version; `None` when nobody listens.
-    async fn list(&self, known: &mut BTreeSet<String>) -> Result<Option<String>, ClusterError> {
-        let what = format!("list {}", self.selection.plural);
-        let list = self.cluster.get(&what, &self.selection.list(), Patience::Endless).await?;
+    async fn list(&self, course: &mut Course) -> Result<Option<String>, ClusterError> {
+        let mut list = self.selection.listed(&self.cluster).await?;
+        course.lists.answered();
         let version = list.pointer("/metadata/resourceVersion").and_then(Value::as_str).unwrap_or_default().to_owned();
-        let items = list.get("items").and_then(Value::as_array).cloned().unwrap_or_default();
+        let items = match list.get_mut("items").map(Value::take) {
+            Some(Value::Array(items)) => items,
+            _ => Vec::new(),
+        };
+        let is_wanted = |item: &Value| name_of(item).is_some_and(|name| self.selection.is_wanted(&name));
+        let items: Vec<Value> = items.into_iter().filter(is_wanted).collect();
         let names: BTreeSet<String> = items.iter().filter_map(name_of).collect();
-        let gone: Vec<String> = known.difference(&names).cloned().collect();
-        *known = names;
+        if self.selection.only.is_some() && names.is_empty() {
+            // That the only one is gone is said by nothing but itself.
+            self.sees.send_replace(false);
+            return Ok(Some(version));
+        }
+        let gone: Vec<String> = course.known.difference(&names).cloned().collect();
+        course.known = names;
         for change in items.into_iter().map(Change::Seen).chain(gone.into_iter().map(Change::Gone)) {
             if self.changes.send((self.tell)(change)).await.is_err() {
                 return Ok(None);
@@ -151,7 +239,7 @@ impl<T> Observer<T> {
         Ok(Some(version))
     }
 
-    async fn watch(&self, version: &mut String, known: &mut BTreeSet<String>, failures: &mut u32) -> End {
+    async fn watch(&self, version: &mut String, course: &mut Course) -> End {
         let what = format!("watch {}", self.selection.plural);
         let path = format!(
             "{}&watch=true&allowWatchBookmarks=true&timeoutSeconds={WATCH_SECONDS}&resourceVersion={version}",
@@ -164,19 +252,22 @@ impl<T> Observer<T> {
         };
         let mut body = pin!(body);
         let mut held = Vec::new();
+        // Who has nothing to tell yet sees all the same.
+        let mut is_open = false;
         loop {
             let bytes = tokio::select! {
                 () = self.changes.closed() => return End::Unheard,
-                next = timeout(SILENT, body.next()) => match next {
+                next = timeout(if is_open { SILENT } else { OPEN_AFTER }, body.next()) => match next {
                     Ok(Some(Ok(bytes))) => bytes,
                     Ok(Some(Err(error))) => return End::Broken(error),
-                    Ok(None) if held.first().is_some_and(|first| *first != b'{') => {
-                        return self.malformed(&String::from_utf8_lossy(&held[..held.len().min(SHOWN)]));
+                    Ok(None) if !held.is_empty() => return self.malformed(&beginning(&held)),
+                    Ok(None) => return End::Ended,
+                    Err(_) if !is_open => {
+                        is_open = true;
+                        self.answered(course).await;
+                        continue;
                     }
-                    Ok(None) | Err(_) => {
-                        self.recovered(failures).await;
-                        return End::Ended;
-                    }
+                    Err(_) => return End::Ended,
                 },
             };
             held.extend_from_slice(&bytes);
@@ -184,12 +275,16 @@ impl<T> Observer<T> {
             while let Some(end) = memchr(b'\n', &held[start..]) {
                 let line = &held[start..start + end];
                 start += end + 1;
-                if let Some(end) = self.event(line, version, known).await {
+                if let Some(end) = self.event(line, version, &mut course.known).await {
                     return end;
                 }
-                self.recovered(failures).await;
+                is_open = true;
+                self.answered(course).await;
             }
             held.drain(..start);
+            if held.len() > LONGEST {
+                return self.malformed(&format!("an event is larger than {} MiB", LONGEST >> 20));
+            }
         }
     }
 
@@ -199,31 +294,29 @@ impl<T> Observer<T> {
     }
 
     /// The server answers as it should: what went wrong before is over.
-    async fn recovered(&self, failures: &mut u32) {
-        if std::mem::take(failures) > 1 {
-            self.cluster.events().send(BuildEvent::Reconnected).await;
-        }
+    async fn answered(&self, course: &mut Course) {
+        course.watches.answered();
+        self.sees.send_replace(true);
+        self.cluster.answers_again().await;
     }
 
     /// Takes one event. Returns why the watch is over, if it is.
     async fn event(&self, line: &[u8], version: &mut String, known: &mut BTreeSet<String>) -> Option<End> {
-        let mut event: Value = match serde_json::from_slice(line) {
-            Ok(event) => event,
-            Err(error) => {
-                return Some(self.malformed(&error.to_string()));
-            }
+        let Ok(mut event) = serde_json::from_slice::<Value>(line) else {
+            return Some(self.malformed(&beginning(line)));
         };
         let object = event.get_mut("object").map(Value::take).unwrap_or_default();
         let kind = event.get("type").and_then(Value::as_str).unwrap_or_default();
         if kind == "ERROR" {
-            let code = object.get("code").and_then(Value::as_u64);
-            tracing::debug!(?code, "a watch was ended by the server");
-            return Some(if code == Some(410) { End::Forgotten } else { End::Ended });
+            return Some(self.ended_by(&object));
+        }
+        if object.get("kind").and_then(Value::as_str) != Some(self.selection.kind) {
+            return Some(self.malformed(&format!("no event of a {}: {}", self.selection.kind, beginning(line))));
         }
         if let Some(at) = object.pointer("/metadata/resourceVersion").and_then(Value::as_str) {
             at.clone_into(version);
         }
-        let change = match (kind, name_of(&object)) {
+        let change = match (kind, name_of(&object).filter(|name| self.selection.is_wanted(name))) {
             ("ADDED" | "MODIFIED", Some(name)) => {
                 known.insert(name);
                 Change::Seen(object)
@@ -236,12 +329,22 @@ impl<T> Observer<T> {
         };
         self.changes.send((self.tell)(change)).await.is_err().then_some(End::Unheard)
     }
+
+    /// What the object of an event means that says that the watch is over.
+    fn ended_by(&self, status: &Value) -> End {
+        let text = |key: &str| status.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
+        let code = status.get("code").and_then(Value::as_u64).and_then(|code| u16::try_from(code).ok()).unwrap_or(500);
+        if code == 410 {
+            return End::Forgotten;
+        }
+        let what = format!("watch {}", self.selection.plural);
+        let (message, reason) = (text("message"), text("reason"));
+        End::Broken(ClusterError::Refused { what, code, message, reason, by_api: true })
+    }
 }
 
-/// Whether it makes sense to go on after a failure: a server may be away for long, but not out of its mind.
-fn may_pass(error: &ClusterError, failures: u32) -> bool {
-    let is_malformed = matches!(error, ClusterError::Malformed { .. });
-    error.is_transient() || (is_malformed && failures < MALFORMED_AT_MOST)
+fn beginning(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(&bytes[..bytes.len().min(SHOWN)]).trim().to_owned()
 }
 
 fn name_of(object: &Value) -> Option<String> {

@@ -11,7 +11,7 @@ use super::logs::Followed;
 use super::logs::decoder::Special;
 use super::model::Model;
 use crate::event::{BuildOutcome, Failure, FailureLog, KojiBuild, Outcome, TaskId, TaskState};
-use crate::osbs::tekton::{Condition, PipelineRun, TaskRun, Terminated};
+use crate::osbs::tekton::{Condition, Container, PipelineRun, TaskRun, Terminated};
 
 /// The tasks that collect what went wrong, the first one that there is counts.
 const EXIT_TASKS: [&str; 2] = ["binary-container-exit", "source-container-exit"];
@@ -177,19 +177,25 @@ fn unwrapped(text: &str) -> String {
     inner().unwrap_or_else(|| text.trim_end().to_owned())
 }
 
-/// The step of a task that failed first.
-fn failed_step(task: &TaskRun) -> Option<(String, &Terminated)> {
-    let ends = task.status.steps.iter().filter_map(|step| Some((step.name.clone(), step.terminated.as_ref()?)));
+/// The step of a task that failed first, and how it ended.
+fn failed_step(task: &TaskRun) -> Option<(&Container, &Terminated)> {
+    let ends = task.status.steps.iter().filter_map(|step| Some((step, step.terminated.as_ref()?)));
     ends.into_iter().find(|(_, end)| end.exit_code != 0)
 }
 
-/// The end of the log of a failed task's failed step.
+/// The end of the log of a failed task's failed step; where that is silent of another step; and where no step failed of whatever
+/// wrote something.
 fn log_of(task: &TaskRun, logs: &[Followed]) -> Option<FailureLog> {
     let id = TaskId::from(task.metadata.name.as_str());
-    let step = failed_step(task).map(|(step, _)| step).unwrap_or_default();
-    let of_task = || logs.iter().filter(|followed| followed.log.task == id && !followed.tail.is_empty());
-    let last_of_step = of_task().rfind(|followed| followed.log.name.contains(&step));
-    let followed = last_of_step.or_else(|| of_task().next_back())?;
+    let of_task = || logs.iter().rev().filter(|followed| followed.log.task == id && !followed.tail.is_empty());
+    let of_container = |step: &Container| {
+        let container = (task.status.pod_name.clone(), step.container_name());
+        of_task().find(|followed| followed.container == container)
+    };
+    let followed = match failed_step(task) {
+        Some((step, _)) => of_container(step).or_else(|| task.status.steps.iter().rev().find_map(of_container)),
+        None => of_task().next(),
+    }?;
     Some(FailureLog { log: (*followed.log).clone(), tail: followed.tail.clone(), url: None })
 }
 

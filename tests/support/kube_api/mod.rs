@@ -227,6 +227,15 @@ impl KubeApi {
         self.change(|state| state.tricks.push_back(injection));
     }
 
+    /// Waits until all tricks have happened.
+    pub fn await_tricks(&self) {
+        let deadline = Instant::now() + Duration::from_secs(20);
+        while self.read(|state| !state.tricks.is_empty()) {
+            assert!(Instant::now() < deadline, "a trick did not happen");
+            std::thread::sleep(Duration::from_millis(2));
+        }
+    }
+
     /// Requests so far whose method and path hold a text.
     pub fn requests(&self, text: &str) -> Vec<Recorded> {
         let all = self.read(|state| state.requests.clone());
