@@ -4,8 +4,14 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use crate::checkout::file;
 use crate::error::{Error, ErrorKind};
 use crate::http::{self, ClientError, ClientOptions};
+
+const FILE_NAME: &str = "gating.yaml";
+
+/// Longer files are refused, in bytes.
+const LONGEST: u64 = 1024 * 1024;
 
 /// How long Greenwave may take, as in rpkg.
 const TIMEOUT: Duration = Duration::from_secs(30);
@@ -69,8 +75,8 @@ impl From<GatingError> for Error {
 /// # Errors
 /// When it is not valid, or nobody could say.
 pub async fn validate(folder: &Path, url: &str) -> Result<bool, GatingError> {
-    let path = folder.join("gating.yaml");
-    let content = match std::fs::read(&path) {
+    let path = folder.join(FILE_NAME);
+    let content = match file::read_whole(folder, FILE_NAME, LONGEST) {
         Ok(content) => content,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(false),
         Err(source) => return Err(GatingError::Read { path, source }),

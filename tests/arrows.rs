@@ -42,7 +42,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("event", &[]),
     ("exit_code", &[]),
     ("fetch", &["checkout", "http"]),
-    ("gating", &["http"]),
+    ("gating", &["checkout", "http"]),
     ("http", &[]),
     ("koji", &["builder", "credentials", "http", "request"]),
     ("local", &["builder", "checkout", "config", "fetch", "http", "koji", "request"]),

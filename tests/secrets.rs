@@ -143,3 +143,36 @@ fn users_and_passwords_in_addresses_are_not_told_of_a_cluster() {
     assert_untold(&world.build(&["--nowait"]), "an address that is none");
     assert!(Path::new(&template).exists());
 }
+
+#[test]
+fn files_that_lead_out_of_the_checkout_are_refused_and_not_quoted() {
+    let world = World::new();
+    let clone = world.clone();
+    let outside = world.sandbox.write("outside", &format!("root:{SECRET}: 1\n"));
+    let greenwave = format!("[fedpkg.greenwave]\nurl = {}\n", world.hub.greenwave_url());
+    world.sandbox.write_config("fedpkg", &greenwave);
+    let (check, before) = (&["check", "--offline"][..], clone.head());
+    for (name, arguments) in [
+        ("container.yaml", check),
+        ("additional-tags", check),
+        ("Dockerfile", check),
+        ("Containerfile", check),
+        (".osbs-repo-config", &["container-build-setup", "--get-autorebuild"]),
+        ("gating.yaml", &["--nowait"]),
+    ] {
+        clone.git(&["reset", "-q", "--hard", &before]);
+        if name.ends_with("file") {
+            fs::remove_file(clone.path.join("Dockerfile")).unwrap();
+        }
+        std::os::unix::fs::symlink(&outside, clone.path.join(name)).unwrap();
+        clone.commit(name);
+        if arguments.contains(&"--nowait") {
+            clone.push();
+        }
+        let run = world.run(arguments);
+        assert!(!run.succeeded(), "{name}: {run}");
+        assert!(run.to_string().contains("it leads out of the checkout"), "{name}: {run}");
+        assert_untold(&run, name);
+    }
+    assert!(world.hub.tasks().is_empty() && world.hub.greenwave_bodies().is_empty());
+}

@@ -8,11 +8,14 @@ use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use super::{CheckoutError, git};
+use super::{CheckoutError, file, git};
 use crate::error::{Error, ErrorKind};
 
 /// The file's name, at the top of the checkout.
 pub const FILE_NAME: &str = ".osbs-repo-config";
+
+/// Longer files are refused, in bytes.
+const LONGEST: u64 = 1024 * 1024;
 
 const SECTION: &str = "autorebuild";
 const KEY: &str = "enabled";
@@ -91,16 +94,15 @@ pub fn get(folder: &Path) -> Result<bool, AutorebuildError> {
         Err(CheckoutError::NotARepository { .. }) => folder.to_path_buf(),
         Err(error) => return Err(error.into()),
     };
-    let path = root.join(FILE_NAME);
-    stored(&read(&path)?, &path).map(Option::unwrap_or_default)
+    stored(&read(&root)?, &root.join(FILE_NAME)).map(Option::unwrap_or_default)
 }
 
 /// Turns automatic rebuilds on or off: changes the file at the top of the checkout that `folder` is in, all at once or not
 /// at all, and adds it to git's index. Returns the file's absolute path. The caller commits.
 pub fn set(folder: &Path, enabled: bool) -> Result<PathBuf, AutorebuildError> {
     let repository = git::open(folder)?;
-    let path = git::work_tree(&repository, folder)?.join(FILE_NAME);
-    let text = read(&path)?;
+    let root = git::work_tree(&repository, folder)?;
+    let (path, text) = (root.join(FILE_NAME), read(&root)?);
     let changed = with_switch(&text, enabled).map_err(|malformed| malformed.in_file(&path))?;
     replace(&path, &changed).map_err(|source| AutorebuildError::Write { path: path.clone(), source })?;
     let stage = || {
@@ -112,12 +114,15 @@ pub fn set(folder: &Path, enabled: bool) -> Result<PathBuf, AutorebuildError> {
     Ok(path)
 }
 
-/// The file's text; a missing file is an empty one.
-fn read(path: &Path) -> Result<String, AutorebuildError> {
-    match fs::read_to_string(path) {
+/// The text of the file at the top of a checkout; a missing file is an empty one.
+fn read(root: &Path) -> Result<String, AutorebuildError> {
+    let text = file::read_whole(root, FILE_NAME, LONGEST).and_then(|bytes| {
+        String::from_utf8(bytes).map_err(|_| io::Error::new(io::ErrorKind::InvalidData, "it is not UTF-8"))
+    });
+    match text {
         Ok(text) => Ok(text),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(String::new()),
-        Err(source) => Err(AutorebuildError::Read { path: path.to_path_buf(), source }),
+        Err(source) => Err(AutorebuildError::Read { path: root.join(FILE_NAME), source }),
     }
 }
 

@@ -22,9 +22,13 @@ mod words;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
+use super::file;
 pub use build_file::{BuildFile, BuildFileError, Stage, StageInstruction};
 pub use engine::{Divergence, DivergenceKind};
 use stages::Stages;
+
+/// Longer files are refused, in bytes.
+const LONGEST: u64 = 16 * 1024 * 1024;
 
 /// A Dockerfile that was read.
 #[derive(Debug, Clone, PartialEq)]
@@ -114,12 +118,13 @@ impl Dockerfile {
         found.ok_or_else(|| DockerfileError::Missing { folder: root.to_owned() })
     }
 
-    /// Reads a file.
+    /// Reads a file of a checkout.
     ///
     /// # Errors
-    /// When it cannot be read, is not UTF-8, or is no Dockerfile.
-    pub fn read(path: &Path) -> Result<Dockerfile, DockerfileError> {
-        let bytes = std::fs::read(path).map_err(|source| DockerfileError::Read { path: path.to_owned(), source })?;
+    /// When it cannot be read, leads out of the checkout, is not UTF-8, or is no Dockerfile.
+    pub fn read(root: &Path, path: &Path) -> Result<Dockerfile, DockerfileError> {
+        let failed = |source| DockerfileError::Read { path: path.to_owned(), source };
+        let bytes = file::read_whole(root, path, LONGEST).map_err(failed)?;
         Self::parse(&bytes, path)
     }
 

@@ -3,6 +3,7 @@
 pub mod autorebuild;
 pub mod container_yaml;
 pub mod dockerfile;
+pub mod file;
 mod git;
 mod git_settings;
 pub mod remote;

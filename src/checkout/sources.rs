@@ -6,9 +6,10 @@
 //!
 //! Nothing is fetched here.
 
-use std::io::Read as _;
+use std::io::ErrorKind as IoErrorKind;
 use std::path::Path;
 
+use super::file;
 /// The file's name, at the top of the checkout.
 pub const FILE_NAME: &str = "sources";
 
@@ -138,12 +139,9 @@ pub struct Source {
 /// Why a `sources` file cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum SourcesError {
-    /// It is there and cannot be read.
+    /// It is there and cannot be read, or is a directory, a pipe or the like (rpkg: "has to be a regular file, not a directory").
     #[error("{FILE_NAME} cannot be read")]
     Unreadable(#[source] std::io::Error),
-    /// It is a directory, a pipe or the like (rpkg: "has to be a regular file, not a directory").
-    #[error("{FILE_NAME} is not a regular file")]
-    NotAFile,
     /// It is longer than [`LONGEST`].
     #[error("{FILE_NAME} is longer than {LONGEST} bytes")]
     TooLong,
@@ -204,8 +202,10 @@ pub enum LineProblem {
 impl From<SourcesError> for crate::error::Error {
     fn from(error: SourcesError) -> Self {
         let hint = match &error {
+            SourcesError::Unreadable(error) if error.kind() == IoErrorKind::InvalidInput => {
+                Some("rename it: dist-git keeps the list of source files under that name")
+            }
             SourcesError::Unreadable(_) | SourcesError::TooLong => None,
-            SourcesError::NotAFile => Some("rename it: dist-git keeps the list of source files under that name"),
             SourcesError::Line { .. } => Some("`fedpkg new-sources FILE…` uploads files and writes the list anew"),
         };
         let error = crate::error::Error::new(crate::error::ErrorKind::Refused, error);
@@ -218,22 +218,11 @@ impl From<SourcesError> for crate::error::Error {
 
 /// Reads the file of a checkout; `None` when it has none, which means that there is nothing to fetch.
 pub fn read(root: &Path) -> Option<Result<Vec<Source>, SourcesError>> {
-    match bounded(&root.join(FILE_NAME)) {
+    match file::read(root, FILE_NAME, LONGEST) {
         Ok(content) => Some(parse(&content)),
-        Err(SourcesError::Unreadable(error)) if error.kind() == std::io::ErrorKind::NotFound => None,
-        Err(error) => Some(Err(error)),
+        Err(error) if error.kind() == IoErrorKind::NotFound => None,
+        Err(error) => Some(Err(SourcesError::Unreadable(error))),
     }
-}
-
-/// A pipe would be waited for forever, so the kind of file is looked at first.
-fn bounded(path: &Path) -> Result<Vec<u8>, SourcesError> {
-    if !std::fs::metadata(path).map_err(SourcesError::Unreadable)?.is_file() {
-        return Err(SourcesError::NotAFile);
-    }
-    let file = std::fs::File::open(path).map_err(SourcesError::Unreadable)?;
-    let mut content = Vec::new();
-    file.take(LONGEST + 1).read_to_end(&mut content).map_err(SourcesError::Unreadable)?;
-    Ok(content)
 }
 
 /// Reads a file's content: its sources in order, lines that repeat an earlier one left out.
@@ -444,6 +433,6 @@ mod tests {
         assert!(matches!(read(root.path()), Some(Err(SourcesError::TooLong))));
         std::fs::remove_file(root.path().join(FILE_NAME)).unwrap();
         std::fs::create_dir(root.path().join(FILE_NAME)).unwrap();
-        assert!(matches!(read(root.path()), Some(Err(SourcesError::NotAFile))));
+        assert!(matches!(read(root.path()), Some(Err(SourcesError::Unreadable(_)))));
     }
 }

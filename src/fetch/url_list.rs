@@ -12,7 +12,6 @@ mod problem;
 mod tests;
 
 use std::collections::HashMap;
-use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use url::Url;
@@ -21,6 +20,7 @@ pub use problem::{Problem, ProblemKind, UrlListError};
 
 use super::{AllowedDomains, Download};
 use crate::checkout::container_yaml::node::{self, Entry, Node, Yaml};
+use crate::checkout::file;
 use crate::checkout::sources::{Algorithm, Checksum};
 
 /// The file's name, at the top of the checkout.
@@ -79,7 +79,7 @@ pub fn read(root: &Path, allowed: &AllowedDomains) -> Option<Result<Vec<UrlArtif
     let problem = |file, kind| Problem { file, line: None, kind };
     let there = UNSUPPORTED.into_iter().filter(|file| std::fs::symlink_metadata(root.join(file)).is_ok());
     let mut problems: Vec<Problem> = there.map(|file| problem(file, ProblemKind::Unsupported)).collect();
-    let parsed = match bounded(&root.join(FILE_NAME)) {
+    let parsed = match file::read(root, FILE_NAME, LONGEST) {
         Ok(content) => Some(parse(&content, allowed)),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
         Err(error) => {
@@ -96,16 +96,6 @@ pub fn read(root: &Path, allowed: &AllowedDomains) -> Option<Result<Vec<UrlArtif
         }
         _ => Some(Err(UrlListError { problems })),
     }
-}
-
-/// One byte more than is allowed is enough to know that a file is too long. A pipe would be waited for forever.
-fn bounded(path: &Path) -> std::io::Result<Vec<u8>> {
-    if !std::fs::metadata(path)?.is_file() {
-        return Err(std::io::Error::new(std::io::ErrorKind::InvalidInput, "it is not a regular file"));
-    }
-    let mut bytes = Vec::new();
-    std::fs::File::open(path)?.take(LONGEST + 1).read_to_end(&mut bytes)?;
-    Ok(bytes)
 }
 
 /// Reads a list's content.

@@ -10,9 +10,9 @@ mod schema;
 mod tests;
 mod validate;
 
-use std::io::Read as _;
 use std::path::Path;
 
+use super::file;
 use node::{Node, Unreadable, Yaml};
 
 /// The file's name, at the top of the checkout.
@@ -183,7 +183,7 @@ fn describe(key: &str) -> String {
 impl ContainerYaml {
     /// Reads the file of a checkout; `None` when it has none.
     pub fn read(root: &Path) -> Option<ContainerYaml> {
-        match bounded(&root.join(FILE_NAME)) {
+        match file::read(root, FILE_NAME, LONGEST) {
             Ok(bytes) => Some(ContainerYaml::parse(&bytes)),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
             Err(error) => Some(failed(None, ProblemKind::Unreadable { reason: error.to_string() })),
@@ -207,16 +207,6 @@ impl ContainerYaml {
             Err(Unreadable { line, reason }) => failed(Some(line), ProblemKind::Syntax { reason }),
         }
     }
-}
-
-/// One byte more than is allowed is enough to know that a file is too long. A pipe would be waited for forever.
-fn bounded(path: &Path) -> std::io::Result<Vec<u8>> {
-    if !std::fs::metadata(path)?.is_file() {
-        return Err(std::io::Error::new(std::io::ErrorKind::InvalidInput, "it is not a regular file"));
-    }
-    let mut bytes = Vec::new();
-    std::fs::File::open(path)?.take(LONGEST + 1).read_to_end(&mut bytes)?;
-    Ok(bytes)
 }
 
 fn failed(line: Option<usize>, kind: ProblemKind) -> ContainerYaml {

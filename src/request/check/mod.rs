@@ -107,7 +107,7 @@ fn check_dockerfile(root: &Path, request: &BuildRequest, report: &mut FileReport
     if file != DOCKERFILE {
         report.findings.push(file_names::no_dockerfile(root));
     }
-    match Dockerfile::read(&path) {
+    match Dockerfile::read(root, &path) {
         Ok(dockerfile) => read_dockerfile(&dockerfile, file, request, report),
         Err(error) => report.findings.push(unreadable_dockerfile(&error, file)),
     }

@@ -1,9 +1,10 @@
 //! The tags that an image would get: `checkLabels` of koji-containerbuild for their length, osbs-client for their form.
 
-use std::io::Read as _;
+use std::io;
 use std::path::Path;
 
 use crate::checkout::container_yaml::{self, ContainerYaml, Tag};
+use crate::checkout::file;
 use crate::request::findings::Finding;
 use crate::request::nvr::{self, LONGEST_TAG, PartialNvr};
 
@@ -15,10 +16,17 @@ const MOST_BYTES: u64 = 1024 * 1024;
 /// Everything wrong with the tags.
 pub(super) fn check(root: &Path, yaml: Option<&ContainerYaml>, nvr: &PartialNvr) -> Vec<Finding> {
     let from_yaml = yaml.map(|yaml| yaml.tags.as_slice()).unwrap_or_default();
-    let from_file = additional_tags(root);
     let mut findings: Vec<Finding> = primary(nvr).into_iter().collect();
     findings.extend(dropped(from_yaml, container_yaml::FILE_NAME));
-    let Some(from_file) = from_file else { return findings };
+    let from_file = match additional_tags(root) {
+        Ok(tags) => tags,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return findings,
+        Err(error) => {
+            let message = format!("{ADDITIONAL_TAGS} cannot be read: {error}");
+            findings.push(Finding::error("unreadable-file", message).at(ADDITIONAL_TAGS, None));
+            return findings;
+        }
+    };
     findings.extend(too_long(&from_file));
     if from_yaml.is_empty() {
         findings.extend(dropped(&from_file, ADDITIONAL_TAGS));
@@ -72,15 +80,10 @@ fn too_long(tags: &[Tag]) -> Vec<Finding> {
     long.map(finding).collect()
 }
 
-/// One tag a line; `None` without a file, and where it cannot be read, which the builder does not mind either.
-fn additional_tags(root: &Path) -> Option<Vec<Tag>> {
-    let path = root.join(ADDITIONAL_TAGS);
-    if !path.metadata().ok()?.is_file() {
-        return None;
-    }
-    let mut bytes = Vec::new();
-    std::fs::File::open(path).ok()?.take(MOST_BYTES).read_to_end(&mut bytes).ok()?;
+/// One tag a line.
+fn additional_tags(root: &Path) -> io::Result<Vec<Tag>> {
+    let bytes = file::read_whole(root, ADDITIONAL_TAGS, MOST_BYTES)?;
     let text = String::from_utf8_lossy(&bytes);
     let tags = text.lines().enumerate().map(|(index, line)| Tag { name: line.trim().to_owned(), line: index + 1 });
-    Some(tags.filter(|tag| !tag.name.is_empty()).collect())
+    Ok(tags.filter(|tag| !tag.name.is_empty()).collect())
 }
