@@ -128,6 +128,24 @@ impl SessionError {
         matches!(self, SessionError::Fault { fault, .. } if fault.kind() == FaultKind::Retry)
     }
 
+    /// Whether another answer may come to the same question a while later. What was repeated in vain already is not meant.
+    pub fn may_pass(&self) -> bool {
+        match self {
+            SessionError::Fault { .. }
+            | SessionError::Unexpected { .. }
+            | SessionError::NotXmlRpc { .. }
+            | SessionError::TooLong { .. } => true,
+            SessionError::Status { status, .. } => *status < 500,
+            SessionError::Encode(_)
+            | SessionError::Client(_)
+            | SessionError::Unreachable { .. }
+            | SessionError::Certificate { .. }
+            | SessionError::OwnCertificate { .. }
+            | SessionError::Login { .. }
+            | SessionError::Negotiate { .. } => false,
+        }
+    }
+
     /// What decides the exit code.
     pub fn kind(&self) -> ErrorKind {
         match self {

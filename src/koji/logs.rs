@@ -3,14 +3,15 @@
 //! Every log of every task is read from its exact offset, on all volumes. Sizes come from `listTaskOutput`; pieces are asked
 //! for in the same multiCall, also of logs that seem read to the end, so that a line arrives one poll after the hub has it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use bytes::Bytes;
 
 use super::api::OutputFile;
+use super::xmlrpc::can_be_sent;
 use crate::arch;
-use crate::event::{BuildEvent, LogId, TaskId};
+use crate::event::{BuildEvent, LogId, TaskId, Warning};
 use crate::log_lines;
 
 /// What is asked of a log that seems read to the end.
@@ -23,6 +24,8 @@ const BULK_FROM: u64 = 512 * 1024;
 const BULK_MOST: u64 = 16 * 1024 * 1024;
 /// Rough length of a line, to guess where the last N begin.
 const LINE: u64 = 256;
+/// How often in a row a piece of a log is refused before that is told.
+const REFUSALS: u32 = 5;
 /// How many logs one multiCall reads; the hub's requests stay well below 100 calls.
 const LOGS_AT_ONCE: usize = 64;
 
@@ -76,6 +79,12 @@ struct Log {
     /// While the last lines are looked for (`--tail`), how many.
     tail: Option<u64>,
     closed: bool,
+    /// How often in a row the hub refused a piece of it.
+    refused: u32,
+    /// Whether a piece of it is on its way as a file.
+    reading: bool,
+    /// Whether the task has no such file at the moment.
+    absent: bool,
     /// The size at which the hub had no more to give, though it should have; until it changes there is nothing to ask for.
     stalled: Option<u64>,
 }
@@ -86,6 +95,8 @@ pub struct Logs {
     filter: LogFilter,
     tail: Option<u64>,
     logs: BTreeMap<(i64, Arc<str>, Arc<str>), Log>,
+    /// Those that cannot be asked for, by task and name.
+    unspeakable: BTreeSet<(i64, Arc<str>)>,
     next: usize,
 }
 
@@ -102,7 +113,17 @@ impl Logs {
 
     /// Takes what `listTaskOutput` says of a task: new logs, sizes, logs that became shorter.
     pub fn listed(&mut self, task: i64, files: &[OutputFile], events: &mut Vec<BuildEvent>) {
+        for log in self.of_task(task) {
+            log.absent = true;
+        }
         for file in files.iter().filter(|file| self.filter.wants(&file.name)) {
+            if !can_be_sent(&file.name) || !can_be_sent(&file.volume) {
+                if self.unspeakable.insert((task, Arc::clone(&file.name))) {
+                    let why = "its name holds characters that no call can carry";
+                    events.push(degraded(&file.name, why));
+                }
+                continue;
+            }
             let key = (task, Arc::clone(&file.volume), Arc::clone(&file.name));
             match self.logs.get_mut(&key) {
                 Some(log) => log.resized(file.size, events),
@@ -130,9 +151,14 @@ impl Logs {
         }
     }
 
-    /// Whether something is known to be there and not read.
+    /// Whether something is known to be there and can be asked for at once.
     pub fn behind(&self) -> bool {
-        self.logs.values().any(|log| !log.closed && log.backlog() > 0)
+        self.logs.values().any(|log| !log.closed && !log.waits() && log.backlog() > 0)
+    }
+
+    /// Whether something is known to be there that is on its way already, or was refused a moment ago.
+    pub fn waits(&self) -> bool {
+        self.logs.values().any(|log| !log.closed && log.waits() && log.backlog() > 0)
     }
 
     /// Whether something of this task is known to be there and not read.
@@ -143,7 +169,7 @@ impl Logs {
     /// What to ask for in the next multiCall. Takes turns when there are very many logs.
     pub fn pieces(&mut self) -> Vec<Piece> {
         let open: Vec<(i64, &Log)> =
-            self.logs.iter().filter(|(_, log)| !log.closed).map(|(key, log)| (key.0, log)).collect();
+            self.logs.iter().filter(|(_, log)| log.is_asked_for()).map(|(key, log)| (key.0, log)).collect();
         if open.is_empty() {
             return Vec::new();
         }
@@ -169,22 +195,38 @@ impl Logs {
         }
     }
 
-    /// The long backlogs, to be read below `topurl`.
-    pub fn bulk(&self) -> Vec<Piece> {
-        let long = self.logs.iter().filter(|(_, log)| !log.closed && !log.shrunk && log.backlog() >= BULK_FROM);
-        long.map(|(key, log)| Piece {
-            task: key.0,
-            log: Arc::clone(&log.id),
-            offset: log.offset,
-            size: log.backlog().min(BULK_MOST),
+    /// Notes that the hub refused a piece, or answered with something else. The log is asked for again, and other logs do not
+    /// mind; when it stays so, that is told once.
+    pub fn refused(&mut self, piece: &Piece, why: &str, events: &mut Vec<BuildEvent>) {
+        let Some(log) = self.find(piece) else { return };
+        log.refused = log.refused.saturating_add(1);
+        if log.refused == REFUSALS {
+            events.push(degraded(&log.id.name, why));
+        }
+    }
+
+    /// The long backlogs, to be read below `topurl`. Until [`Logs::advanced`] they are not asked for by calls.
+    pub fn bulk(&mut self) -> Vec<Piece> {
+        let long =
+            self.logs.iter_mut().filter(|(_, log)| log.is_asked_for() && !log.shrunk && log.backlog() >= BULK_FROM);
+        long.map(|(key, log)| {
+            log.reading = true;
+            let size = log.backlog().min(BULK_MOST);
+            Piece { task: key.0, log: Arc::clone(&log.id), offset: log.offset, size }
         })
         .collect()
     }
 
-    /// Notes that `count` bytes of a log were read and told elsewhere.
+    /// Whether a piece is still wanted that is read below `topurl`.
+    pub fn is_reading(&self, piece: &Piece) -> bool {
+        self.logs.values().any(|log| log.id == piece.log && log.reading && log.offset == piece.offset)
+    }
+
+    /// Notes that `count` bytes of a log were read below `topurl` and told.
     pub fn advanced(&mut self, piece: &Piece, count: u64) {
-        if let Some(log) = self.find(piece) {
+        if let Some(log) = self.find(piece).filter(|log| log.reading && log.offset == piece.offset) {
             log.offset += count;
+            log.reading = false;
         }
     }
 
@@ -206,16 +248,39 @@ impl Log {
         });
         events.push(BuildEvent::LogOpened { log: Arc::clone(&id), arch: arch_of(&file.name).map(Arc::from) });
         let offset = tail.map_or(0, |lines| file.size.saturating_sub(lines.saturating_mul(LINE).min(BUDGET / 2)));
-        Log { id, offset, size: file.size, shrunk: false, tail, closed: false, stalled: None }
+        Log {
+            id,
+            offset,
+            size: file.size,
+            shrunk: false,
+            tail,
+            closed: false,
+            refused: 0,
+            reading: false,
+            absent: false,
+            stalled: None,
+        }
     }
 
+    /// What is known to be there, not read, and not given up.
     fn backlog(&self) -> u64 {
-        if self.stalled == Some(self.size) { 0 } else { self.size.saturating_sub(self.offset) }
+        let is_lost = self.absent || self.refused >= REFUSALS || self.stalled == Some(self.size);
+        if is_lost { 0 } else { self.size.saturating_sub(self.offset) }
+    }
+
+    /// Whether asking at once for what is not read would be of no use.
+    fn waits(&self) -> bool {
+        self.reading || self.refused > 0
+    }
+
+    fn is_asked_for(&self) -> bool {
+        !self.closed && !self.reading && !self.absent
     }
 
     /// A log that is shorter than what was read of it was started anew, if it still is at the next look: an upload that is
     /// repeated also cuts the file, for a moment.
     fn resized(&mut self, size: u64, events: &mut Vec<BuildEvent>) {
+        self.absent = false;
         let shrunk = size < self.offset;
         if shrunk && self.shrunk {
             self.size = size;
@@ -230,9 +295,11 @@ impl Log {
             events.push(BuildEvent::LogRestarted { log: Arc::clone(&self.id), had: self.offset });
         }
         (self.offset, self.shrunk, self.tail) = (0, false, None);
+        (self.reading, self.refused, self.stalled) = (false, 0, None);
     }
 
     fn append(&mut self, mut bytes: Bytes, events: &mut Vec<BuildEvent>) {
+        self.refused = 0;
         if bytes.is_empty() {
             self.stalled = Some(self.size);
             return;
@@ -253,6 +320,11 @@ impl Log {
         self.size = self.size.max(self.offset);
         events.push(BuildEvent::LogAppended { log: Arc::clone(&self.id), offset, bytes });
     }
+}
+
+/// Tells that a log cannot be had.
+fn degraded(name: &str, why: &str) -> BuildEvent {
+    BuildEvent::Warned(Warning::Degraded { what: format!("reading the log {name:?}"), why: why.to_owned() })
 }
 
 #[cfg(test)]

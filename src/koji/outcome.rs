@@ -8,7 +8,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, PercentEncode, utf8_percent_e
 use super::api::{self, ContainerResult, OutputFile, TaskInfo};
 use super::fault::Fault;
 use super::logs::arch_of;
-use super::xmlrpc::Value;
+use super::xmlrpc::{Value, can_be_sent};
 use crate::address;
 use crate::event::{BuildOutcome, Failure, FailureLog, KojiBuild, LogId, Outcome, TaskId, TaskState};
 use crate::log_lines;
@@ -68,9 +68,16 @@ fn path(text: &str) -> PercentEncode<'_> {
 /// architecture's, else the builder's own, else the longest.
 pub fn telling_log(reason: &str, task: i64, files: &[OutputFile]) -> Option<Arc<LogId>> {
     let logs = || {
-        files.iter().filter(|file| file.name.ends_with("log") && file.size > 0 && &*file.name != "user_warnings.log")
+        files.iter().filter(|file| {
+            file.name.ends_with("log") && can_be_sent(&file.name) && file.size > 0 && &*file.name != "user_warnings.log"
+        })
     };
-    let named = logs().find(|file| arch_of(&file.name).is_some_and(|arch| reason.contains(arch)));
+    // Names of tasks cannot hold `_`: `binary-container-build-x86-64`.
+    let reason = reason.replace('-', "_");
+    let named = logs()
+        .filter_map(|file| arch_of(&file.name).filter(|arch| reason.contains(arch)).map(|arch| (arch.len(), file)))
+        .max_by_key(|(length, _)| *length)
+        .map(|(_, file)| file);
     let by_name = |name: &str| logs().find(|file| &*file.name == name);
     let file = named
         .or_else(|| by_name("osbs-build.log"))
@@ -191,6 +198,7 @@ mod tests {
         ]);
         let cases = [
             ("Error in plugin orchestrate_build: {\"x86_64\": \"dnf failed\"}", &all[..], Some("x86_64.log")),
+            ("task binary-container-build-x86-64 failed", &all, Some("x86_64.log")),
             ("Build for NVR already exists", &all, Some("osbs-build.log")),
             ("x86_64", &all[..1], Some("osbs-client.log")),
             ("x86_64", &[], None),

@@ -34,6 +34,8 @@ pub enum Trouble {
     NotXmlRpc,
     /// The hub said it is offline (fault 1014).
     Offline,
+    /// A poll of a build was answered with a fault, or with something of another shape.
+    Odd,
     /// The file that is written to is still held by an attempt that was given up (fault 1001).
     Locked,
 }
@@ -90,7 +92,7 @@ impl Attempts {
             // The hub answers 4xx to requests it cannot read; they will not become readable.
             Trouble::Status(status) if status < 500 => 0,
             Trouble::NotXmlRpc => self.most().min(NOT_XML_RPC_RETRIES),
-            Trouble::NotSent | Trouble::Lost | Trouble::Locked | Trouble::Status(_) => self.most(),
+            Trouble::NotSent | Trouble::Lost | Trouble::Odd | Trouble::Locked | Trouble::Status(_) => self.most(),
         };
         if self.made >= most {
             return Next::GiveUp;

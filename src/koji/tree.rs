@@ -17,8 +17,12 @@ pub struct Known {
     pub result: Option<Result<Value, Fault>>,
     /// Whether its logs were read to the end after it had ended.
     pub drained: bool,
-    /// Whether its files were asked for once with its end known.
+    /// Whether its files were listed once with its end known.
     pub seen_ended: bool,
+    /// Whether its files were listed in this round.
+    pub listed: bool,
+    /// How often in a row the hub did not list its files.
+    pub unlisted: u32,
 }
 
 /// A change that waits for the name of a host or the reason of a failure before it is told.
@@ -66,6 +70,11 @@ impl Tree {
         self.tasks.get_mut(&task)
     }
 
+    /// Forgets which files were listed in the last round.
+    pub fn begin_round(&mut self) {
+        self.tasks.values_mut().for_each(|known| known.listed = false);
+    }
+
     /// Whether the first task has ended.
     pub fn is_over(&self) -> bool {
         self.root().is_some_and(|root| root.info.state.is_final())
@@ -76,7 +85,8 @@ impl Tree {
         let task = info.id;
         let mut change = Change { task, from: None, to: info.state, host: info.host };
         let Some(known) = self.tasks.get_mut(&task) else {
-            self.tasks.insert(task, Known { info, result: None, drained: false, seen_ended: false });
+            let (drained, seen_ended, listed, unlisted) = (false, false, false, 0);
+            self.tasks.insert(task, Known { info, result: None, drained, seen_ended, listed, unlisted });
             self.changes.push_back(change);
             return false;
         };

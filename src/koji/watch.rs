@@ -8,19 +8,20 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::future::join_all;
+use futures_util::FutureExt as _;
 
 use super::api::{self, ContainerResult, OutputFile, TaskInfo};
-use super::bulk::{Bulk, BulkError};
+use super::bulk::Bulk;
 use super::call::Call;
 use super::fault::{Fault, FaultKind};
 use super::logs::{LogFilter, Logs, Piece};
 use super::outcome::{self, Ending, HubLinks};
+use super::retry::{Attempts, Next, Trouble};
 use super::session::{Session, SessionError};
 use super::tree::Tree;
-use super::xmlrpc::Value;
+use super::xmlrpc::{Value, can_be_sent};
 use crate::builder::Interrupt;
-use crate::event::{BuildEvent, BuildOutcome, FailureLog, LogId, TaskState};
+use crate::event::{BuildEvent, BuildOutcome, FailureLog, LogId, Retry, TaskState, Warning};
 
 /// What to watch and how.
 #[derive(Debug, Clone)]
@@ -62,20 +63,28 @@ pub async fn watch(
     interrupt: &mut Interrupt,
 ) -> Result<BuildOutcome, WatchError> {
     let mut watcher = Watcher::new(task, &options);
-    let mut bulk = Bulk::new(options.links.clone(), session.files_client());
+    let mut bulk = Bulk::new(options.links.clone(), session.files_client(), session.events().clone());
     let mut pace = Pace::new(options.poll_interval);
+    let mut trouble = PollTrouble::new(session);
     loop {
-        let round = round(session, &mut watcher, &mut bulk);
+        let poll = async {
+            match round(session, &mut watcher, &mut bulk).await {
+                Ok(active) => trouble.is_over(session).await.map(|()| Some(active)),
+                Err(error) => trouble.wait(session, error).await.map(|()| None),
+            }
+        };
         let active = tokio::select! {
-            active = round => active?,
+            active = poll => active?,
             () = interrupt.raised() => return Ok(watcher.outcome(&options.links)),
         };
         if watcher.is_done() || session.events().is_closed() {
             return Ok(watcher.outcome(&options.links));
         }
+        let Some(active) = active else { continue };
         let delay = if watcher.is_busy() { Duration::ZERO } else { pace.after(active) };
         tokio::select! {
             () = tokio::time::sleep(delay) => {}
+            _ = bulk.ended(&mut watcher.logs) => {}
             () = interrupt.raised() => return Ok(watcher.outcome(&options.links)),
         }
     }
@@ -83,46 +92,73 @@ pub async fn watch(
 
 /// One poll. Returns whether anything happened in the build.
 async fn round(session: &mut Session, watcher: &mut Watcher, bulk: &mut Bulk) -> Result<bool, WatchError> {
+    let mut active = false;
+    // What has been read as files meanwhile belongs to this round.
+    while let Some(read) = bulk.ended(&mut watcher.logs).now_or_never() {
+        active |= read;
+    }
     let asked = watcher.ask();
     let calls: Vec<Call> = asked.iter().map(Asked::call).collect();
     let answers = session.multi_call(&calls).await?;
     let mut events = Vec::new();
+    let mut odd = None;
     for (asked, answer) in asked.iter().zip(answers) {
-        watcher.take(asked, answer, &mut events)?;
+        if let Err(error) = watcher.take(asked, answer, &mut events) {
+            odd.get_or_insert(error);
+        }
     }
-    watcher.settle(&mut events);
-    let mut active = !events.is_empty();
+    if odd.is_none() {
+        watcher.settle(&mut events);
+    }
+    active |= !events.is_empty();
+    // What was learnt is told whatever else went wrong: it is not asked for again.
     for event in events {
         session.events().send(event).await;
     }
-    active |= read_backlogs(session, watcher, bulk).await;
-    Ok(active)
+    bulk.begin(&mut watcher.logs);
+    odd.map_or(Ok(active), Err)
 }
 
-/// Reads what is long below `topurl`, all such logs at once.
-async fn read_backlogs(session: &Session, watcher: &mut Watcher, bulk: &mut Bulk) -> bool {
-    if !bulk.is_usable() {
-        return false;
+/// Polls in a row that brought no state of the build: faults of a hub that is offline or whose database restarts, pages of a
+/// proxy, answers of another shape. The build goes on meanwhile, and so does the watching, as long as the profile repeats
+/// calls at all.
+struct PollTrouble {
+    attempts: Attempts,
+    is_told: bool,
+}
+
+/// How often an anonymous poll that was forbidden is made again before a login is asked for.
+const FORBIDDEN_REPEATS: u32 = 2;
+
+impl PollTrouble {
+    fn new(session: &Session) -> PollTrouble {
+        PollTrouble { attempts: session.attempts(), is_told: false }
     }
-    let pieces = watcher.logs.bulk();
-    let events = session.events();
-    let results = join_all(pieces.iter().map(|piece| bulk.read(piece, events))).await;
-    let mut active = false;
-    for (piece, result) in pieces.iter().zip(results) {
-        let count = match result {
-            Ok(count) => count,
-            Err(BulkError { read, why }) => {
-                tracing::debug!(why, read, "reading a log as a file failed");
-                if read == 0 {
-                    bulk.give_up();
-                }
-                read
-            }
-        };
-        watcher.logs.advanced(piece, count);
-        active |= count > 0;
+
+    async fn is_over(&mut self, session: &Session) -> Result<(), WatchError> {
+        self.attempts = session.attempts();
+        if std::mem::take(&mut self.is_told) {
+            session.events().send(BuildEvent::Reconnected).await;
+        }
+        Ok(())
     }
-    active
+
+    async fn wait(&mut self, session: &Session, error: WatchError) -> Result<(), WatchError> {
+        let WatchError::Session(cause) = &error else { return Err(error) };
+        let wants_login = wants_login(&error) && !session.is_logged_in() && self.attempts.made() >= FORBIDDEN_REPEATS;
+        if !cause.may_pass() || wants_login {
+            return Err(error);
+        }
+        let Next::Repeat { delay, attempt, of } = self.attempts.after(Trouble::Odd) else { return Err(error) };
+        if !delay.is_zero() {
+            self.is_told = true;
+            let operation = "watching".to_owned();
+            let retry = Retry { operation, attempt, of, delay, why: cause.to_string() };
+            session.events().send(BuildEvent::Retrying(retry)).await;
+        }
+        tokio::time::sleep(delay).await;
+        Ok(())
+    }
 }
 
 /// How long to wait: short after something happened, longer and longer when nothing does.
@@ -220,6 +256,7 @@ impl Watcher {
     }
 
     fn ask(&mut self) -> Vec<Asked> {
+        self.tree.begin_round();
         if self.stage == Stage::Details {
             return self.ask_details();
         }
@@ -247,7 +284,7 @@ impl Watcher {
 
     fn ask_details(&self) -> Vec<Asked> {
         let root = self.tree.root_id();
-        let builds = self.ending.result.koji_builds.iter().cloned().enumerate();
+        let builds = self.ending.result.koji_builds.iter().cloned().enumerate().filter(|(_, build)| can_be_sent(build));
         let mut asked: Vec<Asked> = builds.map(|(at, build)| Asked::Build(at, build)).collect();
         if let Some(Err(fault)) = self.tree.root().and_then(|known| known.result.as_ref())
             && self.root_failed()
@@ -268,12 +305,20 @@ impl Watcher {
         match (asked, answer) {
             (Asked::Root { task, .. }, answer) => {
                 let value = answer.map_err(|fault| SessionError::Fault { operation: "getTaskInfo", fault })?;
-                let info = TaskInfo::from_value(&value)?.ok_or(WatchError::NoSuchTask(*task))?;
-                self.seen(info, events);
+                match TaskInfo::from_value(&value)? {
+                    Some(info) if info.id == *task => self.seen(info, events),
+                    None if self.tree.root().is_none() => return Err(WatchError::NoSuchTask(*task)),
+                    // A task that was there a moment ago does not vanish.
+                    Some(_) | None => return Err(another_task().into()),
+                }
             }
             (Asked::Descendents(_), Ok(value)) => {
                 let root = self.tree.root_id();
-                for info in api::descendents(&value)?.into_iter().filter(|info| info.id != root) {
+                let tasks = api::descendents(&value).unwrap_or_else(|error| {
+                    tracing::debug!(%error, "the tasks below the first one are not known");
+                    Vec::new()
+                });
+                for info in tasks.into_iter().filter(|info| info.id != root) {
                     self.seen(info, events);
                 }
             }
@@ -281,12 +326,30 @@ impl Watcher {
                 // What is known of the tasks by now is told before what their logs say.
                 self.tree.tell(events);
                 let files = api::output_files(&value);
+                if let Some(known) = self.tree.get_mut(*task) {
+                    (known.listed, known.unlisted) = (true, 0);
+                }
                 self.logs.listed(*task, &files, events);
                 if *task == self.tree.root_id() {
                     self.files = files;
                 }
             }
-            (Asked::Piece(piece), Ok(value)) => self.logs.arrived(piece, api::downloaded(&value)?, events),
+            (Asked::Files(task), Err(fault)) => {
+                tracing::debug!(task, %fault, "the files of a task were not listed");
+                if let Some(known) = self.tree.get_mut(*task) {
+                    known.unlisted += 1;
+                }
+            }
+            (Asked::Piece(piece), answer) => {
+                let bytes = answer.map_err(|fault| fault.to_string());
+                match bytes.and_then(|value| api::downloaded(&value).map_err(|error| error.to_string())) {
+                    Ok(bytes) => self.logs.arrived(piece, bytes, events),
+                    Err(why) => {
+                        tracing::debug!(log = %piece.log.name, why, "a piece of a log was refused");
+                        self.logs.refused(piece, &why, events);
+                    }
+                }
+            }
             (Asked::Host(host), answer) => {
                 let name = answer.ok().and_then(|value| Some(value.get("name")?.as_str()?.to_owned()));
                 self.tree.named(*host, name);
@@ -299,16 +362,12 @@ impl Watcher {
                 }
             }
             (Asked::Tail { task, log, size }, Ok(value)) => {
-                let bytes = api::downloaded(&value)?;
+                let bytes = api::downloaded(&value).unwrap_or_default();
                 self.ending.log = Some(FailureLog {
                     log: LogId::clone(log),
                     tail: outcome::tail_lines(&bytes, *size <= outcome::TAIL_BYTES),
                     url: self.links.log(*task, log),
                 });
-            }
-            (Asked::Piece(piece), Err(fault)) => {
-                tracing::debug!(log = %piece.log.name, %fault, "a piece of a log was refused");
-                self.logs.arrived(piece, bytes::Bytes::new(), events);
             }
             // An old hub without a call: the rest of the round is still good.
             (asked, Err(fault)) => tracing::debug!(?asked, %fault, "one call of a poll failed"),
@@ -346,8 +405,7 @@ impl Watcher {
             .map(|known| known.info.id)
             .collect();
         for task in ended {
-            // The files were listed after the state was read, in the same request: what they hold now is all there is.
-            if self.listed_since_end(task) {
+            if self.is_read_to_the_end(task, events) {
                 self.logs.task_ended(task, events);
             }
         }
@@ -365,15 +423,19 @@ impl Watcher {
         };
     }
 
-    /// Marks a task as read to the end in the round after the one in which it was first seen ended, because only then were
-    /// its files listed with its end known.
-    fn listed_since_end(&mut self, task: i64) -> bool {
+    /// Marks a task as read to the end when its files were listed once more after the round in which it was first seen ended
+    /// and listed: the folder that a hub looks into may lag behind the state in its database.
+    fn is_read_to_the_end(&mut self, task: i64, events: &mut Vec<BuildEvent>) -> bool {
         let wanted = self.logs.wanted();
-        self.tree.get_mut(task).is_some_and(|known| {
-            known.drained = !wanted || known.seen_ended;
-            known.seen_ended = true;
-            known.drained
-        })
+        let Some(known) = self.tree.get_mut(task) else { return false };
+        if known.unlisted >= UNLISTED {
+            let what = format!("listing the files of task {task}");
+            let why = "the hub refuses it; the end of its logs may be missing".to_owned();
+            events.push(BuildEvent::Warned(Warning::Degraded { what, why }));
+        }
+        known.drained = !wanted || (known.listed && known.seen_ended) || known.unlisted >= UNLISTED;
+        known.seen_ended |= known.listed;
+        known.drained
     }
 
     fn is_complete(&self) -> bool {
@@ -391,9 +453,11 @@ impl Watcher {
         self.stage == Stage::Done
     }
 
-    /// Whether the next poll should follow at once.
+    /// Whether the next poll should follow at once. Not while the end waits for what is on its way or was refused.
     fn is_busy(&self) -> bool {
-        self.logs.behind() || self.tree.has_untold() || self.tree.is_over()
+        let is_unlisted = self.tree.tasks().any(|known| known.unlisted > 0);
+        let waits = self.logs.waits() || is_unlisted;
+        self.logs.behind() || (!waits && (self.tree.has_untold() || self.tree.is_over()))
     }
 
     fn outcome(&self, links: &HubLinks) -> BuildOutcome {
@@ -404,8 +468,18 @@ impl Watcher {
     }
 }
 
+/// How often in a row the files of an ended task are listed in vain.
+const UNLISTED: u32 = 5;
+
+fn another_task() -> SessionError {
+    SessionError::Unexpected { operation: "getTaskInfo", what: "another task, or none".to_owned() }
+}
+
 /// Whether a hub refuses to be asked without a login.
 pub fn wants_login(error: &WatchError) -> bool {
     matches!(error, WatchError::Session(SessionError::Fault { fault, .. })
         if matches!(fault.kind(), FaultKind::Auth | FaultKind::NotAllowed))
 }
+
+#[cfg(test)]
+mod tests;

@@ -281,9 +281,17 @@ fn element(xml: &mut String, name: &str, content: &str) {
     xml.extend(["<", name, ">", content, "</", name, ">"]);
 }
 
+/// Whether XML can carry a text.
+pub fn can_be_sent(text: &str) -> bool {
+    !text.contains(is_forbidden)
+}
+
+fn is_forbidden(c: char) -> bool {
+    (c < ' ' && !matches!(c, '\t' | '\n' | '\r')) || matches!(c, '\u{FFFE}' | '\u{FFFF}')
+}
+
 fn write_text(xml: &mut String, text: &str) -> Result<(), EncodeError> {
-    let forbidden = |c: char| (c < ' ' && !matches!(c, '\t' | '\n' | '\r')) || matches!(c, '\u{FFFE}' | '\u{FFFF}');
-    if let Some(bad) = text.chars().find(|c| forbidden(*c)) {
+    if let Some(bad) = text.chars().find(|c| is_forbidden(*c)) {
         return Err(EncodeError::ForbiddenCharacter { text: text.to_owned(), code: bad.into() });
     }
     // A raw CR would arrive as LF; a character reference survives the hub's XML parser.

@@ -1,7 +1,9 @@
 //! Logs: every byte once, however they grow, on one request a poll.
 
-use crate::support::koji_hub::TaskHandle;
+use std::sync::Arc;
+
 use crate::support::koji_hub::xmlrpc::Value;
+use crate::support::koji_hub::{HubOptions, TaskHandle};
 use crate::support::world::{PATIENCE, World};
 
 /// So many numbered lines of 100 bytes.
@@ -52,7 +54,7 @@ fn a_long_log_is_read_as_a_file_where_there_is_one_and_by_calls_where_not() {
 #[test]
 fn a_file_that_is_cut_or_answers_nonsense_loses_nothing() {
     use crate::support::koji_hub::Fault;
-    for fault in [Fault::CutBody, Fault::Reset, Fault::Html200, Fault::Status(500, "no")] {
+    for fault in [Fault::CutBody, Fault::Reset, Fault::Html200, Fault::Status(500, "no"), Fault::OtherRange] {
         let world = World::new();
         let _clone = world.clone();
         let _task = finished_task(&world, &numbered(20_000));
@@ -177,4 +179,60 @@ fn filters_leave_other_logs_out() {
         let shown = ["of x86_64", "of aarch64", "of the builder"].map(|line| run.stdout.contains(line));
         assert_eq!((run.status, shown), (Some(0), expected), "{filter:?}: {run}");
     }
+}
+
+#[test]
+fn files_that_nobody_serves_hold_up_neither_states_nor_other_logs() {
+    use std::io::Read as _;
+    use std::net::TcpListener;
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    // It takes connections and never answers, as behind a firewall.
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let topurl = format!("topurl = http://{}/kojifiles\n", silent.local_addr().unwrap());
+    let (asked, given_up) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
+    let flags = (Arc::clone(&asked), Arc::clone(&given_up));
+    std::thread::spawn(move || {
+        for mut stream in silent.incoming().map_while(Result::ok) {
+            flags.0.store(true, Ordering::SeqCst);
+            let mut request = Vec::new();
+            let _ = stream.read_to_end(&mut request);
+            flags.1.store(true, Ordering::SeqCst);
+        }
+    });
+    let world = World::with(HubOptions::default(), "");
+    let profile = std::fs::read_to_string(world.sandbox.home().join(".koji/config")).unwrap();
+    let lines = profile.lines().filter(|line| !line.starts_with("topurl")).map(|line| format!("{line}\n"));
+    world.sandbox.write("home/.koji/config", &(lines.collect::<String>() + &topurl));
+    let _clone = world.clone();
+    let mut running = world.start(&[]);
+    let task = world.hub.task(world.hub.wait_for_task(PATIENCE));
+    let long = numbered(20_000);
+    task.open("builder1");
+    task.append("x86_64.log", &long);
+    task.append("aarch64.log", "first\n");
+    running.read_until("first");
+    while !asked.load(Ordering::SeqCst) {
+        std::thread::yield_now();
+    }
+    task.append("aarch64.log", "meanwhile\n");
+    running.read_until("meanwhile");
+    assert!(!given_up.load(Ordering::SeqCst), "the others were told while the file was waited for");
+    task.close_ok();
+    let run = running.finish();
+    assert_eq!(run.status, Some(0), "{}", run.stderr);
+    assert_eq!(numbers(&run.stdout), (0..20_000).collect::<Vec<_>>(), "by calls");
+}
+
+#[test]
+fn a_log_whose_name_cannot_be_asked_for_does_not_end_the_watching() {
+    let world = World::new();
+    let _clone = world.clone();
+    let task = finished_task(&world, b"of x86_64\n");
+    task.append("esc\u{1b}[31m.log", "never seen\n");
+    let run = world.run(&["watch"]);
+    assert_eq!(run.status, Some(0), "{run}");
+    assert!(run.stdout.contains("of x86_64"), "{run}");
+    assert_eq!(run.stderr.matches("does not work").count(), 1, "{run}");
+    assert!(run.stderr.contains("esc\\u{1b}[31m.log") && !run.stderr.contains("\u{1b}[31m"), "{run}");
 }

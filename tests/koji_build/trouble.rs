@@ -1,6 +1,6 @@
 //! Hubs that go away, sessions that end, proxies that lie.
 
-use crate::support::koji_hub::{End, Fault};
+use crate::support::koji_hub::{End, Fault, HubOptions};
 use crate::support::world::{PATIENCE, World};
 
 use super::quick_script;
@@ -40,6 +40,58 @@ fn errors_of_a_gateway_do_not_end_the_watching() {
             let steps = run.stdout.lines().filter(|line| line.starts_with(arch) && line.contains("STEP")).count();
             assert_eq!(steps, 3, "{fault:?}: {run}");
         }
+    }
+}
+
+#[test]
+fn no_answer_of_the_hub_ends_the_watching_of_a_build_that_goes_on() {
+    let faults = [
+        Fault::Offline,
+        Fault::Refuse(1, "<class 'psycopg2.OperationalError'>: the database system is shutting down"),
+        Fault::Refuse(1000, "something went wrong"),
+        Fault::Refuse(1004, "not now"),
+        Fault::Html200,
+        Fault::OtherShape,
+        Fault::Status(403, "<html>Forbidden"),
+        Fault::Status(404, "<html>Not found"),
+        Fault::RefuseEntries("getTaskInfo", 1, "current transaction is aborted"),
+        Fault::RefuseEntries("getTaskDescendents", 1, "current transaction is aborted"),
+        Fault::RefuseEntries("listTaskOutput", 1000, "no such folder"),
+        Fault::RefuseEntries("downloadTaskOutput", 1000, "no file"),
+    ];
+    std::thread::scope(|scope| {
+        for fault in faults {
+            scope.spawn(move || {
+                let world = World::new();
+                let _clone = world.clone();
+                world.hub.script(quick_script(End::Close));
+                // A page is asked for again twice within one poll.
+                let times = if fault == Fault::Html200 { 4 } else { 2 };
+                world.hub.inject("getTaskDescendents", fault.clone(), times);
+                let run = world.run(&[]);
+                assert_eq!(run.status, Some(0), "{fault:?}: {run}");
+                assert!(!run.stderr.contains("does not work"), "{fault:?}: {run}");
+                for arch in ["x86_64", "aarch64", "ppc64le"] {
+                    let is_step = |line: &&str| line.starts_with(arch) && line.contains("STEP");
+                    assert_eq!(run.stdout.lines().filter(is_step).count(), 3, "{fault:?}: {run}");
+                }
+            });
+        }
+    });
+}
+
+#[test]
+fn a_watch_that_is_given_up_says_how_to_come_back() {
+    for fault in [Fault::Status(502, "<html>Bad gateway"), Fault::Offline, Fault::Refuse(1000, "no")] {
+        let world = World::with(HubOptions::default(), "max_retries = 1\n");
+        let _clone = world.clone();
+        let running = world.start(&[]);
+        let task = world.hub.wait_for_task(PATIENCE);
+        world.hub.inject_for_good("getTaskInfo", fault.clone());
+        let run = running.finish();
+        assert_ne!(run.status, Some(0), "{fault:?}: {run}");
+        let hint = format!("the build goes on; come back with `fedpkg-container-build watch {task}`");
+        assert!(run.stderr.contains(&hint), "{fault:?}: {run}");
     }
 }
 

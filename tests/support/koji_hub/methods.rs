@@ -1,6 +1,7 @@
 //! The hub's calls but those about tasks: dispatch, multiCall, targets, tags, packages, builds, users and hosts.
 
 use super::args::Args;
+use super::misbehaviour::Fault;
 use super::sessions::Caller;
 use super::state::{Build, State, Tag, calls_within, count};
 use super::xmlrpc::{Call, HubFault, Value, record, texts};
@@ -54,14 +55,18 @@ const WRITERS: [&str; 7] =
     ["buildContainer", "cancelTask", "CGInitBuild", "CGImport", "CGRefundBuild", "cancelBuild", "tagBuild"];
 
 impl State {
-    /// Carries a request out.
-    pub fn run(&mut self, caller: &Caller, call: &Call) -> Result<Value, HubFault> {
+    /// Carries a request out, unless some calls in it are to meet a fault.
+    pub fn run(&mut self, caller: &Caller, call: &Call, fault: Option<&Fault>) -> Result<Value, HubFault> {
         let (method, params) = call;
         if !matches!(method.as_str(), "multiCall" | "system.multicall") {
             return self.run_one(caller, method, params);
         }
         let entries = calls_within(call);
-        let answers = entries.iter().map(|(method, params)| match self.run_one(caller, method, params) {
+        let mut run = |method: &str, params: &[Value]| match fault {
+            Some(Fault::RefuseEntries(refused, code, text)) if *refused == method => Err(HubFault::new(*code, *text)),
+            _ => self.run_one(caller, method, params),
+        };
+        let answers = entries.iter().map(|(method, params)| match run(method, params) {
             Ok(value) => Value::Array(vec![value]),
             Err(fault) => record([
                 ("faultCode", fault.code.into()),
@@ -69,7 +74,7 @@ impl State {
                 ("traceback", texts(["Traceback (most recent call last):\n".to_owned(), format!("{}\n", fault.text)])),
             ]),
         });
-        let answers = answers.collect();
+        let answers: Vec<Value> = answers.collect();
         // Each entry is a savepoint of the database, which makes the hub commit, whatever was called.
         self.commit(caller);
         Ok(Value::Array(answers))

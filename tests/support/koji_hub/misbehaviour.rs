@@ -28,6 +28,14 @@ pub enum Fault {
     Delay(Duration),
     /// Fault 1014 `database outage`; nothing is executed.
     Offline,
+    /// Another fault; nothing is executed.
+    Refuse(i64, &'static str),
+    /// In a multiCall the calls of this method meet a fault, and the others go well.
+    RefuseEntries(&'static str, i64, &'static str),
+    /// A well-formed answer of another shape; nothing is executed.
+    OtherShape,
+    /// A range of a file begins elsewhere than it was asked for.
+    OtherRange,
     /// Fault 1001, as while another request writes to the file; nothing is executed.
     Locked,
 }

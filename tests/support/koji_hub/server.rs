@@ -16,7 +16,7 @@ use super::super::serving::{Answer, closed};
 use super::misbehaviour::Fault;
 use super::sessions::{Claim, WebUser};
 use super::state::calls_within;
-use super::xmlrpc::{Call, HubFault, Value, parse_call, write_response};
+use super::xmlrpc::{Call, HubFault, Value, parse_call, record, write_response};
 use super::{Recorded, Shared, files, uploads};
 
 /// Longer requests are refused, as by a hub with Koji's default `MaxRequestLength`.
@@ -43,7 +43,7 @@ pub async fn answer(shared: Arc<Shared>, request: Request<Incoming>, name: Optio
         return answer;
     }
     let response = match call {
-        Some(Ok(call)) if parts.method == Method::POST => hub(&shared, &parts, &call, tls_user),
+        Some(Ok(call)) if parts.method == Method::POST => hub(&shared, &parts, &call, fault.as_ref(), tls_user),
         Some(Err(problem)) if parts.method == Method::POST => {
             plain(StatusCode::BAD_REQUEST, &format!("Invalid request: {problem}"))
         }
@@ -53,6 +53,7 @@ pub async fn answer(shared: Arc<Shared>, request: Request<Incoming>, name: Optio
     match fault {
         Some(Fault::LoseAnswer) => Err(closed()),
         Some(Fault::CutBody) => cut(response).await,
+        Some(Fault::OtherRange) => Ok(files::elsewhere(response)),
         _ => Ok(response),
     }
 }
@@ -73,7 +74,14 @@ pub async fn instead(fault: Option<&Fault>, sent: &Arc<AtomicUsize>) -> Option<A
             tokio::time::sleep(*delay).await;
             None
         }
-        Fault::LoseAnswer | Fault::CutBody | Fault::CutRequest | Fault::Corrupt => None,
+        Fault::Refuse(code, text) => Some(Ok(xml(&Err(HubFault::new(*code, *text))))),
+        Fault::OtherShape => Some(Ok(xml(&Ok(record([("status", "ok".into())]))))),
+        Fault::LoseAnswer
+        | Fault::CutBody
+        | Fault::CutRequest
+        | Fault::Corrupt
+        | Fault::RefuseEntries(..)
+        | Fault::OtherRange => None,
     }
 }
 
@@ -81,13 +89,19 @@ fn is_hub(path: &str) -> bool {
     matches!(path, "/kojihub" | "/kojihub/" | "/kojihub/ssllogin")
 }
 
-fn hub(shared: &Shared, parts: &Parts, call: &Call, tls_user: Option<WebUser>) -> Response<Body> {
+fn hub(
+    shared: &Shared,
+    parts: &Parts,
+    call: &Call,
+    fault: Option<&Fault>,
+    tls_user: Option<WebUser>,
+) -> Response<Body> {
     let claim = claim(parts);
     let answer = shared.change(|state| {
         let trusted = header_text(&parts.headers, "x-remote-user").filter(|_| state.options.trust_user_header);
         let user = tls_user.or(trusted.map(|name| WebUser { name: name.to_owned(), authtype: 3 }));
         let caller = state.identify(&claim, user, &call.0)?;
-        state.run(&caller, call)
+        state.run(&caller, call, fault)
     });
     xml(&answer)
 }
