@@ -8,6 +8,7 @@ pub mod koji_hub;
 pub mod kube_api;
 pub mod local_world;
 pub mod lookaside;
+pub mod modules;
 pub mod osbs_world;
 pub mod peers;
 pub mod processes;
