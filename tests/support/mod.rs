@@ -2,6 +2,7 @@
 #![allow(dead_code, reason = "shared by the test binary and the test hub program, which use different parts")]
 
 pub mod faults;
+pub mod fuzz;
 pub mod images;
 pub mod kerberos;
 pub mod koji_hub;

@@ -1,0 +1,4 @@
+//! The targets, shared with the ordinary tests, which replay what was found.
+
+#[path = "../support/fuzz.rs"]
+pub mod targets;
