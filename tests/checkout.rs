@@ -9,6 +9,7 @@ use fedpkg_container_build::error::{Error, ErrorKind};
 use fedpkg_container_build::request::plan::{Plan, PlanError, PlanInput, PlanWarning, plan};
 use fedpkg_container_build::request::{Artifact, BuildOptions};
 
+use crate::support::peers;
 use crate::support::sandbox::{PUSH_URL, Repository, Sandbox};
 
 /// Keeps the settings of whoever runs the tests out of libgit2, which reads them in this very process.
@@ -625,7 +626,7 @@ fn a_repository_of_another_user_is_refused_with_gits_remedy() {
     let clone = sandbox.container();
     // Only the superuser may give a folder away.
     if std::os::unix::fs::chown(&clone.path, Some(12345), None).is_err() {
-        eprintln!("SKIPPED: not running as root");
+        peers::skip("root");
         return;
     }
     clone.write("folder/file", "x");

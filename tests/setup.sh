@@ -172,7 +172,7 @@ install_peers() {
   mkdir -p "$(dirname "$peers")"
   /usr/bin/python3 -m venv --clear "$peers"
   echo "setup: installing Python programs into $peers; some are compiled, which takes minutes" >&2
-  "$peers/bin/python" -m pip -q install -r tests/support/peers.txt
+  "$peers/bin/python" -m pip -q install --use-pep517 -r tests/support/peers.txt
   "$peers/bin/python" $check || fail "the Python programs in $peers do not work"
   # As root in somebody else's folder, nothing is left that they could not remove.
   [ "$(id -u)" != 0 ] || chown -R --reference=. "$peers"

@@ -53,7 +53,8 @@ pub fn present(path: &Path) -> bool {
     there
 }
 
-fn skip(what: &str) {
+/// Says that a test is skipped for want of something, or fails where nothing is skipped.
+pub fn skip(what: &str) {
     assert!(std::env::var_os("CI").is_none(), "{what} is missing, and in CI nothing is skipped");
     eprintln!("SKIPPED: {what} is missing on this machine");
 }
