@@ -6,6 +6,8 @@
 use std::error::Error as StdError;
 use std::fmt;
 
+use crate::event::{BuildId, Finding};
+
 /// What went wrong, as far as the exit code is concerned (see [`crate::exit_code::ExitCode`]).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ErrorKind {
@@ -25,16 +27,51 @@ pub enum ErrorKind {
     Usage,
     /// The build was cancelled.
     Cancelled,
-    /// A check refused the build before it was submitted.
+    /// A check, or the server, refused the build: nothing was submitted.
     Refused,
-    /// The server refused the login, or no credentials were found.
+    /// A credential, certificate or ticket is missing, unreadable, expired or refused, or nobody is anybody.
     Authentication,
-    /// The server could not be reached, or the connection was lost for good.
+    /// The server is away, offline or broken, and there is no build.
     Network,
-    /// Ctrl-C while watching; the build goes on.
-    Detached,
+    /// The build was, or may have been, created, and was not seen to its end.
+    Unseen,
+    /// Ended by SIGINT (Ctrl-C).
+    Interrupted,
+    /// Ended by SIGTERM.
+    Terminated,
+    /// Ended by SIGHUP.
+    HungUp,
     /// A fault of this program.
     Internal,
+}
+
+impl ErrorKind {
+    /// The kind as a word for programs.
+    pub fn word(self) -> &'static str {
+        match self {
+            ErrorKind::Checkout => "checkout",
+            ErrorKind::Request => "request",
+            ErrorKind::Config => "config",
+            ErrorKind::Server => "server",
+            ErrorKind::BuildFailed => "build_failed",
+            ErrorKind::Io => "io",
+            ErrorKind::Usage => "usage",
+            ErrorKind::Cancelled => "cancelled",
+            ErrorKind::Refused => "refused",
+            ErrorKind::Authentication => "authentication",
+            ErrorKind::Network => "network",
+            ErrorKind::Unseen => "unseen",
+            ErrorKind::Interrupted => "interrupted",
+            ErrorKind::Terminated => "terminated",
+            ErrorKind::HungUp => "hung_up",
+            ErrorKind::Internal => "internal",
+        }
+    }
+
+    /// Whether a signal ended the command.
+    pub fn is_signal(self) -> bool {
+        matches!(self, ErrorKind::Interrupted | ErrorKind::Terminated | ErrorKind::HungUp)
+    }
 }
 
 /// An error on its way to the user: what failed (`source` and its chain) and what to do next (`hints`).
@@ -43,6 +80,8 @@ pub struct Error {
     kind: ErrorKind,
     source: Box<dyn StdError + Send + Sync>,
     hints: Vec<String>,
+    findings: Vec<Finding>,
+    build: Option<BuildId>,
 }
 
 /// The result of everything that can reach the user.
@@ -51,7 +90,34 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 impl Error {
     /// Wraps `source`, which is the message; its `source()` chain is shown as causes.
     pub fn new(kind: ErrorKind, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
-        Error { kind, source: source.into(), hints: Vec::new() }
+        Error { kind, source: source.into(), hints: Vec::new(), findings: Vec::new(), build: None }
+    }
+
+    /// The same with what checks found, which is the reason.
+    #[must_use]
+    pub fn with_findings(mut self, findings: Vec<Finding>) -> Self {
+        self.findings = findings;
+        self
+    }
+
+    /// The same about a build that exists, or may exist.
+    #[must_use]
+    pub fn about(mut self, build: BuildId) -> Self {
+        self.build = Some(build);
+        self
+    }
+
+    /// The same as another kind of error: what ends a command differently once there is a build.
+    #[must_use]
+    pub fn as_kind(mut self, kind: ErrorKind) -> Self {
+        self.kind = kind;
+        self
+    }
+
+    /// The same error once more, for another who meets it.
+    #[must_use]
+    pub fn again(&self) -> Error {
+        Error { hints: self.hints.clone(), ..Error::new(self.kind, self.to_string()) }
     }
 
     /// Adds a line that says what to do next, shown as `hint: …`.
@@ -64,6 +130,16 @@ impl Error {
     /// What decides the exit code.
     pub fn kind(&self) -> ErrorKind {
         self.kind
+    }
+
+    /// What checks found, where that is the reason.
+    pub fn findings(&self) -> &[Finding] {
+        &self.findings
+    }
+
+    /// The build that it is about, which exists or may exist.
+    pub fn build(&self) -> Option<&BuildId> {
+        self.build.as_ref()
     }
 
     /// What to do next, in the order given.

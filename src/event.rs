@@ -1,14 +1,28 @@
-//! What builders tell while they work: facts in the past tense, with ids and bytes, never sentences.
+//! Everything that is told, to people and to programs: facts in the past tense, with ids and bytes.
 //!
-//! The three builders give the same events, so a build looks the same wherever it runs. A *task* here is the unit a builder
-//! shows its work in: a Koji task, a Tekton TaskRun, or one step of the local workflow.
+//! All builders give the same events, so a build looks the same wherever it runs. A *task* here is the unit a builder
+//! shows its work in: a Koji task, a Tekton TaskRun, or one step of the local workflow. What is told besides a build (notes,
+//! findings, a dry run, the error that ends it all) comes the same way: [`crate::report`] has one mouth.
+//!
+//! The JSON of `--output json` is these types as serde writes them, so names of variants and fields are a promise to scripts; it
+//! is described in `fedpkg-container-build-json(5)`.
 
+pub mod answer;
+pub mod finding;
+
+use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use base64::Engine as _;
 use bytes::Bytes;
-use serde::{Deserialize, Serialize};
+use serde::ser::SerializeMap as _;
+use serde::{Deserialize, Serialize, Serializer};
+
+pub use answer::{CheckReport, ConfigReport, ConfigValue, DryRun, Fault, Finish, Standing};
+pub use finding::{Finding, Severity};
 
 /// Names a task of the build: a Koji task id, a TaskRun name, or the name of a local step.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
@@ -45,16 +59,64 @@ pub struct LogId {
     pub name: Arc<str>,
 }
 
-/// Which builder does the work.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum BuilderKind {
-    /// A `buildContainer` task on a Koji hub.
-    Koji,
-    /// A PipelineRun on OpenShift.
-    Osbs,
-    /// The OSBS workflow on this machine.
-    Local,
+/// The name of a builder, as `--build-with` takes it (`koji`, `osbs`, `local`).
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct BuilderName(pub Cow<'static, str>);
+
+impl BuilderName {
+    /// A name that the program knows.
+    pub const fn of(name: &'static str) -> BuilderName {
+        BuilderName(Cow::Borrowed(name))
+    }
+}
+
+impl fmt::Display for BuilderName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// What names a build everywhere: who builds it, on which server, and what that server calls it.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+pub struct BuildId {
+    /// The builder.
+    pub builder: BuilderName,
+    /// The server's address; `this machine` for builds on this machine.
+    pub server: String,
+    /// The server's own id: a Koji task id, a PipelineRun's name.
+    pub id: TaskId,
+}
+
+/// How builds of one builder are told: what differs between builders where a person reads it. A builder has one, and it travels
+/// with the event that begins a build, so that the reporter knows no builder.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Manner {
+    /// What the builder calls what it made (`task`, `build`); `None` where that is not worth a line.
+    pub created: Option<&'static str>,
+    /// Whether the build goes on without us, so that it can be watched again.
+    pub outlives_us: bool,
+    /// Whether lines about tasks below the first one begin with the task's id, as Koji's do.
+    pub ids_in_lines: bool,
+    /// Whether Koji's line of counters follows each task that ends, and tasks that wait for their turn are told.
+    pub counters: bool,
+    /// Where a fraction of the whole comes from.
+    pub progress: ProgressFrom,
+    /// Whether logs are labelled by their names alone, whichever task they are of.
+    pub logs_by_name: bool,
+    /// Whether the lists of the result are told even where they are empty.
+    pub whole_result: bool,
+}
+
+/// Where the progress of a whole build comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ProgressFrom {
+    /// Only tasks that have begun are known.
+    Tasks,
+    /// The builder counts, also what has not begun ([`BuildEvent::Progress`] of the first task).
+    Counted,
+    /// The tasks below the first one are steps, all known from the beginning.
+    Steps,
 }
 
 /// Where a task stands. Koji's names are given where they differ.
@@ -89,6 +151,8 @@ impl TaskState {
 pub enum Warning {
     /// The builder itself warned about the build (`user_warnings` of the result).
     User { text: String },
+    /// Anything else, in a sentence: of the configuration, of the options.
+    General { text: String },
     /// A configured feature cannot work here; `what` names it and `why` the reason.
     Degraded { what: String, why: String },
     /// The session on the server was lost and made anew.
@@ -129,6 +193,18 @@ pub enum Outcome {
     Cancelled,
     /// We stopped watching; it goes on.
     Detached,
+}
+
+impl Outcome {
+    /// What the build did: `it failed`.
+    pub fn past_tense(self) -> &'static str {
+        match self {
+            Outcome::Succeeded => "succeeded",
+            Outcome::Failed => "failed",
+            Outcome::Cancelled => "cancelled",
+            Outcome::Detached => "detached",
+        }
+    }
 }
 
 /// What is known at the end of a build.
@@ -191,14 +267,51 @@ pub struct FailureLog {
     pub url: Option<String>,
 }
 
-/// One fact about a build.
+/// One fact.
 #[allow(missing_docs, reason = "each variant's line says what its fields are")]
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
 pub enum BuildEvent {
+    /// Something good to know.
+    Noted { text: String },
+    /// Something takes long: what is waited for, and for how long so far.
+    Waiting {
+        what: String,
+        #[serde(serialize_with = "seconds")]
+        since: Duration,
+    },
+    /// A check found something.
+    #[serde(rename = "finding")]
+    Found(Finding),
+    /// Everything that `check` knows of the checkout.
+    #[serde(rename = "check")]
+    Checked(Box<CheckReport>),
+    /// What a dry run would have done.
+    DryRun(Box<DryRun>),
+    /// One build in the list of those submitted from here.
+    #[serde(rename = "status")]
+    Standing(Box<Standing>),
+    /// The configuration in force.
+    #[serde(rename = "config")]
+    Configured(Box<ConfigReport>),
+    /// A setting of the checkout: its value, and the file that was changed if it was.
+    Setting { name: &'static str, value: String, file: Option<String> },
     /// A build was submitted.
-    Submitted { builder: BuilderKind, id: TaskId, url: Option<String> },
+    Submitted {
+        #[serde(flatten)]
+        build: BuildId,
+        url: Option<String>,
+        #[serde(skip)]
+        manner: &'static Manner,
+    },
     /// Watching of a build that exists already began.
-    Attached { builder: BuilderKind, id: TaskId, url: Option<String> },
+    Attached {
+        #[serde(flatten)]
+        build: BuildId,
+        url: Option<String>,
+        #[serde(skip)]
+        manner: &'static Manner,
+    },
     /// A task was seen for the first time. `label` is the field's name of it, e.g. `buildContainer (noarch)`.
     TaskOpened {
         task: TaskId,
@@ -215,16 +328,37 @@ pub enum BuildEvent {
     /// A task failed and begins again: its nth attempt, the first one being 1, and why the last one failed.
     TaskRetried { task: TaskId, attempt: u64, reason: String },
     /// A log appeared. `arch` is set when it belongs to one architecture.
-    LogOpened { log: Arc<LogId>, arch: Option<Arc<str>> },
+    LogOpened {
+        #[serde(flatten, serialize_with = "of_log")]
+        log: Arc<LogId>,
+        arch: Option<Arc<str>>,
+    },
     /// Bytes of a log, exactly as the server has them, from `offset` on. Chunks of one log come in order, without gaps
     /// but those that `LogSkipped` tells of; they may cut lines and characters anywhere.
-    LogAppended { log: Arc<LogId>, offset: u64, bytes: Bytes },
+    LogAppended {
+        #[serde(flatten, serialize_with = "of_log")]
+        log: Arc<LogId>,
+        offset: u64,
+        #[serde(flatten, serialize_with = "content")]
+        bytes: Bytes,
+    },
     /// Bytes of a log that are not shown (`--tail`); the next chunk begins at `to`.
-    LogSkipped { log: Arc<LogId>, to: u64 },
+    LogSkipped {
+        #[serde(flatten, serialize_with = "of_log")]
+        log: Arc<LogId>,
+        to: u64,
+    },
     /// The log became shorter than what was read of it: it was started anew and will be read from 0.
-    LogRestarted { log: Arc<LogId>, had: u64 },
+    LogRestarted {
+        #[serde(flatten, serialize_with = "of_log")]
+        log: Arc<LogId>,
+        had: u64,
+    },
     /// Nothing more will come of the log.
-    LogClosed { log: Arc<LogId> },
+    LogClosed {
+        #[serde(flatten, serialize_with = "of_log")]
+        log: Arc<LogId>,
+    },
     /// Both numbers were observed: `done` of `total` units (`tasks`, `steps`, `bytes`) of the task are finished.
     Progress { task: TaskId, done: u64, total: u64, unit: &'static str },
     /// A remote operation failed and will be repeated.
@@ -233,22 +367,57 @@ pub enum BuildEvent {
     Reconnected,
     /// Something to know.
     Warned(Warning),
-    /// The last event of every build.
-    Finished(Box<BuildOutcome>),
+    /// The last event: the command did what it was asked for.
+    Finished(Box<Finish>),
+    /// The last event: why the command could not do it.
+    #[serde(rename = "error")]
+    Failed(Box<Fault>),
+}
+
+impl BuildEvent {
+    /// A warning in a sentence.
+    pub fn warning(text: impl fmt::Display) -> BuildEvent {
+        BuildEvent::Warned(Warning::General { text: text.to_string() })
+    }
+
+    /// A note in a sentence.
+    pub fn note(text: impl fmt::Display) -> BuildEvent {
+        BuildEvent::Noted { text: text.to_string() }
+    }
+
+    /// Whether nothing follows it.
+    pub fn is_last(&self) -> bool {
+        self.exit_code().is_some()
+    }
+
+    /// How the process ends, where this is the last event.
+    pub fn exit_code(&self) -> Option<u8> {
+        match self {
+            BuildEvent::Finished(finish) => Some(finish.exit_code),
+            BuildEvent::Failed(fault) => Some(fault.exit_code),
+            _ => None,
+        }
+    }
 }
 
 /// An event and when it was noticed.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Stamped {
     /// Wall-clock time at which the event was made.
+    #[serde(rename = "ts")]
     pub at: jiff::Timestamp,
     /// The event.
+    #[serde(flatten)]
     pub event: BuildEvent,
 }
 
 /// The sending side of a build's events. Log chunks wait for room (back-pressure), so memory does not grow with the log.
 #[derive(Debug, Clone)]
-pub struct EventSender(tokio::sync::mpsc::Sender<Stamped>);
+pub struct EventSender {
+    channel: tokio::sync::mpsc::Sender<Stamped>,
+    /// Whether anything was told of a build's tasks.
+    saw_build: Arc<AtomicBool>,
+}
 
 /// The receiving side of a build's events.
 pub type EventReceiver = tokio::sync::mpsc::Receiver<Stamped>;
@@ -259,25 +428,59 @@ const CHANNEL_CAPACITY: usize = 4;
 /// Makes the channel between a builder and the reporter.
 pub fn channel() -> (EventSender, EventReceiver) {
     let (sender, receiver) = tokio::sync::mpsc::channel(CHANNEL_CAPACITY);
-    (EventSender(sender), receiver)
+    (EventSender { channel: sender, saw_build: Arc::default() }, receiver)
 }
 
 impl EventSender {
     /// Sends an event, waiting for room. When the reporter is gone (closed pipe) the event is dropped; the caller is told
     /// by [`EventSender::is_closed`].
     pub async fn send(&self, event: BuildEvent) {
-        let _ = self.0.send(Stamped { at: jiff::Timestamp::now(), event }).await;
+        if matches!(event, BuildEvent::TaskOpened { .. }) {
+            self.saw_build.store(true, Ordering::Relaxed);
+        }
+        let _ = self.channel.send(Stamped { at: jiff::Timestamp::now(), event }).await;
+    }
+
+    /// Whether anything was seen of a build: what ends the watching afterwards does not end the build.
+    pub fn saw_build(&self) -> bool {
+        self.saw_build.load(Ordering::Relaxed)
+    }
+
+    /// The same without waiting for room, for those who end the process.
+    pub fn try_send(&self, event: BuildEvent) {
+        let _ = self.channel.try_send(Stamped { at: jiff::Timestamp::now(), event });
     }
 
     /// Completes when nobody listens any more.
     pub async fn closed(&self) {
-        self.0.closed().await;
+        self.channel.closed().await;
     }
 
     /// Whether nobody listens any more.
     pub fn is_closed(&self) -> bool {
-        self.0.is_closed()
+        self.channel.is_closed()
     }
+}
+
+/// Which log an event is of: `task`, `log` and, where there is one, `volume`.
+fn of_log<S: Serializer>(log: &Arc<LogId>, serializer: S) -> Result<S::Ok, S::Error> {
+    let mut fields = serializer.serialize_map(None)?;
+    fields.serialize_entry("task", &log.task)?;
+    fields.serialize_entry("log", &log.name)?;
+    if let Some(volume) = &log.volume {
+        fields.serialize_entry("volume", volume)?;
+    }
+    fields.end()
+}
+
+/// Bytes of a log: `text` where they are UTF-8, else `base64`.
+fn content<S: Serializer>(bytes: &Bytes, serializer: S) -> Result<S::Ok, S::Error> {
+    let mut fields = serializer.serialize_map(Some(1))?;
+    match std::str::from_utf8(bytes) {
+        Ok(text) => fields.serialize_entry("text", text)?,
+        Err(_) => fields.serialize_entry("base64", &base64::engine::general_purpose::STANDARD.encode(bytes))?,
+    }
+    fields.end()
 }
 
 fn seconds<S: serde::Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {

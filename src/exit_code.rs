@@ -17,16 +17,22 @@ pub enum ExitCode {
     Usage = 2,
     /// The build was cancelled.
     Cancelled = 3,
-    /// A check refused the build before it was submitted.
+    /// A check, or the server, refused the build: nothing was submitted.
     Refused = 4,
-    /// The server refused the login, or no credentials were found.
+    /// A credential is missing, unreadable, expired or refused.
     Authentication = 5,
-    /// The server could not be reached, or the connection was lost for good.
+    /// The server is away, offline or broken, and there is no build.
     Network = 6,
+    /// The build was, or may have been, created, and was not seen to its end.
+    Unseen = 7,
     /// A fault of this program.
     Internal = 70,
-    /// Ctrl-C: the build goes on without us.
-    Detached = 130,
+    /// SIGHUP.
+    HungUp = 129,
+    /// SIGINT: Ctrl-C. A build that was submitted goes on without us.
+    Interrupted = 130,
+    /// SIGTERM.
+    Terminated = 143,
 }
 
 impl ExitCode {
@@ -36,11 +42,14 @@ impl ExitCode {
         (ExitCode::Failed, "the build failed, or an error without a code of its own"),
         (ExitCode::Usage, "the command line was not understood"),
         (ExitCode::Cancelled, "the build was cancelled"),
-        (ExitCode::Refused, "a check refused the build before it was submitted"),
-        (ExitCode::Authentication, "no credentials, or the server refused them"),
-        (ExitCode::Network, "the server could not be reached"),
+        (ExitCode::Refused, "nothing was submitted: a check or the server refused the build"),
+        (ExitCode::Authentication, "credentials are missing, unreadable, expired or refused"),
+        (ExitCode::Network, "the server is away, offline or broken, and there is no build"),
+        (ExitCode::Unseen, "the build was, or may have been, created and was not seen to its end"),
         (ExitCode::Internal, "a fault of this program"),
-        (ExitCode::Detached, "interrupted; the build goes on"),
+        (ExitCode::HungUp, "ended by SIGHUP; a build that was submitted goes on"),
+        (ExitCode::Interrupted, "ended by Ctrl-C; likewise (a build on this machine is cancelled)"),
+        (ExitCode::Terminated, "ended by SIGTERM; likewise"),
     ];
 }
 
@@ -58,7 +67,10 @@ impl From<ErrorKind> for ExitCode {
             ErrorKind::Refused => ExitCode::Refused,
             ErrorKind::Authentication => ExitCode::Authentication,
             ErrorKind::Network => ExitCode::Network,
-            ErrorKind::Detached => ExitCode::Detached,
+            ErrorKind::Unseen => ExitCode::Unseen,
+            ErrorKind::Interrupted => ExitCode::Interrupted,
+            ErrorKind::Terminated => ExitCode::Terminated,
+            ErrorKind::HungUp => ExitCode::HungUp,
             ErrorKind::Internal => ExitCode::Internal,
         }
     }

@@ -3,27 +3,34 @@
 //! One JSON file per user in the state folder (`$XDG_STATE_HOME`, else `~/.local/state`), mode 0600, replaced atomically
 //! under a lock, so that several builds at once lose nothing. It holds ids and addresses, no secrets.
 
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write as _};
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
-use rustix::fs::{FlockOperation, flock};
+use rustix::fs::OFlags;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, ErrorKind};
-use crate::event::{BuilderKind, Outcome};
+use crate::event::{BuildId, BuilderName, Outcome, TaskId};
 
 /// How many submissions are remembered; the oldest are forgotten first.
 const KEPT: usize = 100;
 /// The version of the file's format.
 const VERSION: u32 = 1;
+/// How large the file can be at most, in bytes: far more than the entries that are kept.
+const LARGEST: u64 = 4 * 1024 * 1024;
+/// How long another's lock is waited for. It is held for as long as a small file takes.
+const LOCK_WITHIN: Duration = Duration::from_secs(5);
+/// How often it is looked whether the lock is free.
+const LOCK_POLL: Duration = Duration::from_millis(20);
 
 /// A build that was submitted from here.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Submission {
     /// The builder it was given to.
-    pub builder: BuilderKind,
+    pub builder: BuilderName,
     /// The builder's id of it: a Koji task id, a PipelineRun's name.
     pub id: String,
     /// The server it runs on (a hub's or cluster's address).
@@ -53,6 +60,14 @@ pub struct Submission {
     pub outcome: Option<Outcome>,
 }
 
+impl Submission {
+    /// What names the build.
+    pub fn build(&self) -> BuildId {
+        let (builder, server) = (self.builder.clone(), self.server.clone());
+        BuildId { builder, server, id: TaskId::from(self.id.as_str()) }
+    }
+}
+
 #[derive(Debug, Serialize, Deserialize)]
 struct Contents {
     version: u32,
@@ -75,6 +90,20 @@ pub enum SubmissionsError {
         /// Why not.
         source: io::Error,
     },
+    /// Another process holds the lock and does not give it back.
+    #[error("{path} is locked by another process", path = path.display())]
+    Locked {
+        /// The lock.
+        path: PathBuf,
+    },
+    /// It is no file, or one that is far too large.
+    #[error("{path} is no list of submissions: it is {what}", path = path.display())]
+    NoList {
+        /// The file.
+        path: PathBuf,
+        /// What it is.
+        what: &'static str,
+    },
     /// The file holds something else.
     #[error("{path} is not a list of submissions", path = path.display())]
     Malformed {
@@ -96,7 +125,7 @@ pub enum SubmissionsError {
 impl From<SubmissionsError> for Error {
     fn from(error: SubmissionsError) -> Self {
         let path = match &error {
-            SubmissionsError::Malformed { path, .. } => Some(path.clone()),
+            SubmissionsError::Malformed { path, .. } | SubmissionsError::NoList { path, .. } => Some(path.clone()),
             _ => None,
         };
         let error = Error::new(ErrorKind::Io, error);
@@ -132,11 +161,18 @@ impl Submissions {
     /// # Errors
     /// When the file is there and unreadable or malformed.
     pub fn list(&self) -> Result<Vec<Submission>, SubmissionsError> {
-        let text = match fs::read(&self.path) {
-            Ok(text) => text,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-            Err(source) => return Err(self.io("read", source)),
+        let file = match self.open(&self.path, OpenOptions::new().read(true)) {
+            Ok(file) => file,
+            Err(SubmissionsError::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
+                return Ok(Vec::new());
+            }
+            Err(error) => return Err(error),
         };
+        let mut text = Vec::new();
+        file.take(LARGEST + 1).read_to_end(&mut text).map_err(|source| self.io("read", source))?;
+        if text.len() as u64 > LARGEST {
+            return Err(SubmissionsError::NoList { path: self.path.clone(), what: "too large" });
+        }
         let contents: Contents = serde_json::from_slice(&text)
             .map_err(|source| SubmissionsError::Malformed { path: self.path.clone(), source })?;
         if contents.version > VERSION {
@@ -161,12 +197,12 @@ impl Submissions {
     ///
     /// # Errors
     /// When the file cannot be read or written.
-    pub fn ended(&self, server: &str, id: &str, outcome: Outcome) -> Result<(), SubmissionsError> {
+    pub fn ended(&self, build: &BuildId, outcome: Outcome) -> Result<(), SubmissionsError> {
         if !self.path.exists() {
             return Ok(());
         }
         self.update(|submissions| {
-            for submission in submissions.iter_mut().filter(|known| known.id == id && known.server == server) {
+            for submission in submissions.iter_mut().filter(|known| known.build() == *build) {
                 submission.outcome = Some(outcome);
             }
         })
@@ -187,25 +223,37 @@ impl Submissions {
         // Temporary files are made with mode 0600, and a rename leaves either the old list or the new one.
         let mut file = tempfile::NamedTempFile::new_in(folder).map_err(|source| self.io("write", source))?;
         file.write_all(&text).map_err(|source| self.io("write", source))?;
+        // A rename that reaches the disk before the text does would leave an empty list after a power cut.
+        file.as_file().sync_all().map_err(|source| self.io("write", source))?;
         file.persist(&self.path).map_err(|error| self.io("write", error.error))?;
         Ok(())
     }
 
-    /// Held until dropped.
+    /// Held until dropped. A process that was stopped while it held the lock keeps nobody waiting for long.
     fn lock(&self) -> Result<File, SubmissionsError> {
         let path = self.path.with_extension("lock");
-        let file = OpenOptions::new()
-            .create(true)
-            .append(true)
-            .mode(0o600)
-            .open(&path)
-            .map_err(|source| SubmissionsError::Io { what: "open", path: path.clone(), source })?;
-        flock(&file, FlockOperation::LockExclusive).map_err(|errno| SubmissionsError::Io {
-            what: "lock",
-            path,
-            source: errno.into(),
-        })?;
-        Ok(file)
+        let file = self.open(&path, OpenOptions::new().create(true).append(true).mode(0o600))?;
+        let until = Instant::now() + LOCK_WITHIN;
+        loop {
+            match file.try_lock() {
+                Ok(()) => return Ok(file),
+                Err(TryLockError::WouldBlock) if Instant::now() < until => std::thread::sleep(LOCK_POLL),
+                Err(TryLockError::WouldBlock) => return Err(SubmissionsError::Locked { path }),
+                Err(TryLockError::Error(source)) => return Err(SubmissionsError::Io { what: "lock", path, source }),
+            }
+        }
+    }
+
+    /// Opens a file that must be one: a pipe would be waited for without end.
+    fn open(&self, path: &Path, options: &mut OpenOptions) -> Result<File, SubmissionsError> {
+        let flags = i32::try_from(OFlags::NONBLOCK.bits()).unwrap_or_default();
+        let opened = options.custom_flags(flags).open(path);
+        let failed = |source| SubmissionsError::Io { what: "open", path: path.to_owned(), source };
+        let file = opened.map_err(failed)?;
+        match file.metadata().map_err(failed)?.is_file() {
+            true => Ok(file),
+            false => Err(SubmissionsError::NoList { path: path.to_owned(), what: "no regular file" }),
+        }
     }
 
     fn io(&self, what: &'static str, source: io::Error) -> SubmissionsError {
@@ -221,7 +269,7 @@ mod tests {
 
     fn submission(id: usize) -> Submission {
         Submission {
-            builder: BuilderKind::Koji,
+            builder: BuilderName::of("koji"),
             id: id.to_string(),
             server: "https://hub/kojihub".into(),
             profile: "koji".into(),
@@ -249,7 +297,7 @@ mod tests {
         assert_eq!((list.len(), list[0].id.as_str()), (KEPT, "5"));
         let mode = fs::metadata(&submissions.path).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
-        submissions.ended("https://hub/kojihub", "7", Outcome::Failed).unwrap();
+        submissions.ended(&submission(7).build(), Outcome::Failed).unwrap();
         assert_eq!(submissions.list().unwrap()[2].outcome, Some(Outcome::Failed));
     }
 
@@ -274,5 +322,19 @@ mod tests {
         fs::write(&submissions.path, "{").unwrap();
         assert!(matches!(submissions.add(submission(2)), Err(SubmissionsError::Malformed { .. })));
         assert_eq!(fs::read_to_string(&submissions.path).unwrap(), "{");
+    }
+
+    #[test]
+    fn pipes_and_locks_that_are_not_given_back_keep_nobody_waiting() {
+        let home = tempfile::tempdir().unwrap();
+        let submissions = Submissions::locate(Some(home.path()), None).unwrap();
+        submissions.add(submission(1)).unwrap();
+        let lock = submissions.lock().unwrap();
+        assert!(matches!(submissions.add(submission(2)), Err(SubmissionsError::Locked { .. })));
+        drop(lock);
+        fs::remove_file(&submissions.path).unwrap();
+        rustix::fs::mkfifoat(rustix::fs::CWD, &submissions.path, rustix::fs::Mode::RWXU).unwrap();
+        assert!(matches!(submissions.list(), Err(SubmissionsError::NoList { .. })));
+        assert!(matches!(submissions.add(submission(2)), Err(SubmissionsError::NoList { .. })));
     }
 }

@@ -6,9 +6,10 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use fedpkg_container_build::cli::{
-    self, BuildArgs, BuildRef, BuildWith, Cli, ColorWhen, Command, ConfigCommand, ConfigShowArgs, ContainerBuildArgs,
-    Invocation, OutputFormat, Page, Switch,
+    self, BuildArgs, BuildRef, Cli, ColorWhen, Command, ConfigCommand, ConfigShowArgs, ContainerBuildArgs, Invocation,
+    OutputFormat, Page, Switch,
 };
+use fedpkg_container_build::event::BuilderName;
 use fedpkg_container_build::exit_code::ExitCode;
 use fedpkg_container_build::plugin::{Identity, identify};
 use serde_json::{Value, json};
@@ -79,9 +80,9 @@ fn every_option_of_container_build_reaches_its_field() {
         ("--signing-intent release", |args| args.build.signing_intent = Some("release".into())),
         ("--skip-remote-rules-validation", |args| args.build.skip_remote_rules_validation = true),
         ("--skip-build", |args| args.build.skip_build = true),
-        ("--build-with koji", |args| args.build.build_with = Some(BuildWith::Koji)),
-        ("--build-with osbs", |args| args.build.build_with = Some(BuildWith::Osbs)),
-        ("--build-with local", |args| args.build.build_with = Some(BuildWith::Local)),
+        ("--build-with koji", |args| args.build.build_with = Some(BuilderName::of("koji"))),
+        ("--build-with osbs", |args| args.build.build_with = Some(BuilderName::of("osbs"))),
+        ("--build-with local", |args| args.build.build_with = Some(BuilderName::of("local"))),
         (r#"--userdata {"a":1}"#, |args| {
             args.build.userdata = Some([("a".to_owned(), 1.into())].into_iter().collect());
         }),
@@ -157,7 +158,7 @@ fn two_dashes_cut_the_line_of_rpkgs_commands() {
     }
     assert_eq!(container("--scratch -- --nowait"), container("--scratch"));
     assert!(
-        matches!(run("fedpkg watch -- 12").command, Command::Watch(args) if args.build == Some(BuildRef::Task(12)))
+        matches!(run("fedpkg watch -- 12").command, Command::Watch(args) if args.build == Some(BuildRef::Id("12".into())))
     );
 }
 
@@ -344,13 +345,15 @@ fn the_other_sub_commands_and_their_options() {
     else {
         panic!("another command")
     };
-    assert_eq!(watch.build, Some(BuildRef::Task(12)));
+    assert_eq!(watch.build, Some(BuildRef::Id("12".into())));
     assert_eq!((watch.tail, watch.arch.len(), watch.follow.log.len()), (Some(5), 2, 1));
     let Command::Watch(watch) = run("fedpkg watch --no-logs").command else { panic!("another command") };
     assert_eq!((watch.build, watch.last, watch.follow.no_logs), (None, false, true));
     assert!(matches!(run("fedpkg cancel --last").command, Command::Cancel(args) if args.last && args.build.is_none()));
-    assert!(matches!(run("fedpkg cancel 7").command, Command::Cancel(args) if args.build == Some(BuildRef::Task(7))));
-    let show = |json| Command::Config(ConfigCommand::Show(ConfigShowArgs { json }));
+    assert!(
+        matches!(run("fedpkg cancel 7").command, Command::Cancel(args) if args.build == Some(BuildRef::Id("7".into())))
+    );
+    let show = |json| Command::Config(ConfigCommand::Show(ConfigShowArgs { json, ..ConfigShowArgs::default() }));
     assert_eq!(run("fedpkg config show").command, show(false));
     assert_eq!(run("fedpkg config show --json").command, show(true));
     let Command::Check(check) = run("fedpkg check --offline --scratch --arches a --compose-id 1").command else {

@@ -11,9 +11,10 @@ use std::{env, fs};
 use clap_complete::engine::complete;
 use fedpkg_container_build::cli::completion::{Shell, Sources, definition};
 use fedpkg_container_build::cli::{self, manual};
-use fedpkg_container_build::event::{BuilderKind, Outcome};
+use fedpkg_container_build::event::{BuilderName, Outcome};
 use fedpkg_container_build::exit_code::ExitCode;
 use fedpkg_container_build::plugin::identify;
+use fedpkg_container_build::report::schema;
 use fedpkg_container_build::submissions::Submission;
 
 use crate::support::peers;
@@ -111,9 +112,15 @@ fn every_option_and_exit_code_is_in_the_manual() {
             let found = text.contains(&name) || with_short.is_some_and(|both| text.contains(&both));
             assert!(found, "{page}: {name}");
         }
-        for (code, meaning) in ExitCode::TABLE {
-            assert!(text.contains(&format!("\n{}\n{meaning}", *code as u8)), "{page}: {meaning}");
-        }
+        let listed = |(code, meaning): &(ExitCode, &str)| text.contains(&format!("\n{}\n{meaning}", *code as u8));
+        let codes: Vec<u8> = ExitCode::TABLE.iter().filter(|row| listed(row)).map(|(code, _)| *code as u8).collect();
+        let expected: &[u8] = match page.strip_prefix(PROGRAM).unwrap() {
+            "" | "-flatpak-build" => &[0, 1, 2, 3, 4, 5, 6, 7, 70, 129, 130, 143],
+            "-watch" | "-cancel" => &[0, 1, 2, 3, 5, 6, 7, 70, 129, 130, 143],
+            "-check" => &[0, 1, 2, 4, 5, 6, 70, 129, 130, 143],
+            _ => &[0, 1, 2, 70, 129, 130, 143],
+        };
+        assert_eq!(codes, expected, "{page}");
         for section in ["NAME", "SYNOPSIS", "DESCRIPTION", "EXIT STATUS", "ENVIRONMENT", "FILES", "SEE ALSO"] {
             assert!(
                 text.contains(&format!(".SH {section}")) || text.contains(&format!(".SH \"{section}\"")),
@@ -125,6 +132,36 @@ fn every_option_and_exit_code_is_in_the_manual() {
         }
     }
     check(&cli::command(&identify(Some(PROGRAM.as_ref()))), PROGRAM, &pages(""));
+}
+
+#[test]
+fn every_type_and_field_of_the_json_is_in_its_page() {
+    fn check(fields: &[schema::Field], text: &str) {
+        for field in fields {
+            let head = format!("{} ({}", field.name, schema::name_of(&field.of));
+            assert!(text.contains(&head) && text.contains(field.says), "{head}");
+            check(schema::fields_of(&field.of), text);
+        }
+    }
+    let text = plain(&pages("")["fedpkg-container-build-json.5"]);
+    for kind in schema::KINDS {
+        let start = text.find(&format!("\n.SS {}\n", kind.name)).unwrap_or_else(|| panic!("no section {}", kind.name));
+        let section = text[start + 1..].split("\n.SS ").next().unwrap();
+        check(kind.fields, section);
+    }
+    check(schema::COMMON, &text);
+    for (builder, fields) in manual::DRY_RUNS {
+        assert!(text.contains(builder) && fields.iter().all(|(name, _)| text.contains(&format!("\n{name}\n"))));
+    }
+}
+
+/// The commands of the README that give JSON to jq are those of the manual page, and do what they say.
+#[test]
+fn the_readme_has_the_manuals_commands() {
+    let readme = fs::read_to_string(folder("README.md")).unwrap();
+    for (what, command) in manual::JSON_EXAMPLES {
+        assert!(readme.contains(command), "{what}");
+    }
 }
 
 #[test]
@@ -149,7 +186,7 @@ fn bash_understands_its_script() {
 
 fn submission(id: &str, outcome: Option<Outcome>) -> Submission {
     Submission {
-        builder: BuilderKind::Koji,
+        builder: BuilderName::of("koji"),
         id: id.into(),
         server: "https://hub.example.com/kojihub".into(),
         profile: "koji".into(),

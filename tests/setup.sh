@@ -142,7 +142,7 @@ install_debian() {
   [ "$what" = program ] || packages+=(docker-registry busybox-static python3)
   if [ "$what" = tests ]; then
     packages+=(krb5-kdc krb5-admin-server krb5-user apache2-bin libapache2-mod-auth-gssapi
-      python3-dev python3-venv python3-rpm man-db groff gnupg procps)
+      python3-dev python3-venv python3-rpm man-db groff gnupg jq procps)
     # Other packages have it, too, and Debian's does not go with those.
     has kubectl || packages+=(kubernetes-client)
   fi
@@ -155,7 +155,7 @@ install_fedora() {
   [ "$what" = program ] || packages+=(busybox python3)
   if [ "$what" = tests ]; then
     packages+=(krb5-server krb5-workstation httpd mod_auth_gssapi python3-devel python3-rpm man-db groff-base rpm-build
-      rpm-sign gnupg2 procps-ng /usr/bin/script)
+      rpm-sign gnupg2 jq procps-ng /usr/bin/script)
     has kubectl || packages+=(/usr/bin/kubectl)
   fi
   root dnf -qy install "${packages[@]}"

@@ -11,9 +11,14 @@ use serde_json::{Map, Value};
 use url::Url;
 
 use super::values;
+use crate::builder::OwnOptions;
 use crate::credentials::Secret;
-use crate::event::BuilderKind;
+use crate::event::BuilderName;
+use crate::local;
 use crate::local::image::export::Export;
+use crate::local::options::GivenOptions;
+use crate::osbs;
+use crate::osbs::options::{ClusterOptions, OsbsOptions};
 
 const BUILD: &str = "Build options";
 const CHECKS: &str = "Check options";
@@ -90,8 +95,8 @@ pub struct BuildArgs {
     ///
     /// koji is a task on a Koji hub, osbs a PipelineRun on OpenShift, local the OSBS workflow on this machine. Without it
     /// the configuration's build_with counts; else osbs where an OSBS instance is configured, else koji.
-    #[arg(long, value_name = "koji|osbs|local", help_heading = BUILD, value_enum, hide_possible_values = true)]
-    pub build_with: Option<BuildWith>,
+    #[arg(long, value_name = "koji|osbs|local", help_heading = BUILD, value_parser = values::builder(), hide_possible_values = true)]
+    pub build_with: Option<BuilderName>,
 
     /// Store a JSON object with the build
     #[arg(long, value_name = "JSON", help_heading = BUILD, value_hint = ValueHint::Other, value_parser = values::json_object)]
@@ -187,7 +192,30 @@ pub struct ClusterArgs {
     pub token_file: Option<PathBuf>,
 }
 
+impl From<Cleanup> for osbs::options::Cleanup {
+    fn from(cleanup: Cleanup) -> Self {
+        match cleanup {
+            Cleanup::Never => osbs::options::Cleanup::Never,
+            Cleanup::Success => osbs::options::Cleanup::Success,
+            Cleanup::Always => osbs::options::Cleanup::Always,
+        }
+    }
+}
+
+impl From<&ClusterArgs> for ClusterOptions {
+    fn from(arguments: &ClusterArgs) -> Self {
+        let ClusterArgs { osbs_config, instance, openshift_url, osbs_namespace, token, token_file } = arguments.clone();
+        ClusterOptions { osbs_config, instance, openshift_url, namespace: osbs_namespace, token, token_file }
+    }
+}
+
 impl ClusterArgs {
+    /// For builders, by way of those who know none.
+    pub fn own_options(&self) -> OwnOptions {
+        let options = OsbsOptions { cluster: self.into(), ..OsbsOptions::default() };
+        OwnOptions::default().with(osbs::builder::NAME, options, self.given())
+    }
+
     /// The first of these options that was given.
     pub fn given(&self) -> Option<&'static str> {
         let given = [
@@ -280,27 +308,6 @@ impl LocalArgs {
     }
 }
 
-/// Which builder is asked for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum BuildWith {
-    /// A task on a Koji hub.
-    Koji,
-    /// A PipelineRun on OpenShift.
-    Osbs,
-    /// The OSBS workflow on this machine.
-    Local,
-}
-
-impl From<BuildWith> for BuilderKind {
-    fn from(builder: BuildWith) -> Self {
-        match builder {
-            BuildWith::Koji => BuilderKind::Koji,
-            BuildWith::Osbs => BuilderKind::Osbs,
-            BuildWith::Local => BuilderKind::Local,
-        }
-    }
-}
-
 /// How much of a build is shown while it goes on.
 #[derive(Debug, Clone, Default, PartialEq, Args)]
 pub struct FollowArgs {
@@ -353,6 +360,24 @@ pub struct FlatpakBuildArgs {
 }
 
 impl BuildArgs {
+    /// What only some builders take, for them, by way of those who know none.
+    pub fn own_options(&self) -> OwnOptions {
+        let on_osbs = OsbsOptions {
+            cluster: (&self.osbs.cluster).into(),
+            pipeline_run: self.osbs.pipeline_run.clone(),
+            cleanup: self.osbs.cleanup.map(Into::into),
+        };
+        let LocalArgs { push, export, import, dirty, cache, signed_by, target_repo, build_args, secrets } =
+            self.local.clone();
+        let here =
+            GivenOptions { push, exports: export, import, dirty, cache, signed_by, target_repo, build_args, secrets };
+        OwnOptions::default().with(osbs::builder::NAME, on_osbs, self.osbs.given()).with(
+            local::builder::NAME,
+            here,
+            self.local.given(),
+        )
+    }
+
     /// Drops texts that are empty (see [`super::Globals`]). List elements stay: rpkg sends an empty repository URL.
     pub(super) fn drop_empty(&mut self) {
         let BuildArgs {

@@ -5,6 +5,8 @@ use url::Url;
 
 use super::build::{BuildArgs, ClusterArgs, ContainerBuildArgs, FlatpakBuildArgs, FollowArgs, WATCHING};
 use super::values;
+use crate::builder::OwnOptions;
+use crate::event::BuilderName;
 
 /// What is to be done, with its options.
 #[derive(Debug, Clone, PartialEq, Subcommand)]
@@ -82,17 +84,10 @@ pub enum Switch {
 /// Names a build.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum BuildRef {
-    /// A Koji task.
-    Task(i64),
-    /// Anything else that a builder calls a build: a PipelineRun's name.
-    Name(String),
-    /// A page about it, and the Koji task that its query names (`taskinfo?taskID=42`).
-    Page {
-        /// The page's address.
-        url: Url,
-        /// The task.
-        task: Option<i64>,
-    },
+    /// What its server calls it: a Koji task id, a PipelineRun's name.
+    Id(String),
+    /// A page about it.
+    Page(Url),
 }
 
 /// The options of `watch`. Without any build, the last one that was submitted from here is meant.
@@ -118,9 +113,20 @@ pub struct WatchArgs {
     #[command(flatten)]
     pub follow: FollowArgs,
 
+    /// The builder whose build it is
+    #[arg(long, value_name = "koji|osbs|local", value_parser = values::builder(), hide_possible_values = true)]
+    pub build_with: Option<BuilderName>,
+
     /// The cluster of a PipelineRun.
     #[command(flatten)]
     pub cluster: ClusterArgs,
+}
+
+impl WatchArgs {
+    /// What only some builders take, for them, by way of those who know none.
+    pub fn own_options(&self) -> OwnOptions {
+        self.cluster.own_options()
+    }
 }
 
 /// The options of `cancel`. The build must be named: nobody wants to cancel by accident.
@@ -136,9 +142,20 @@ pub struct CancelArgs {
     #[arg(long)]
     pub last: bool,
 
+    /// The builder whose build it is
+    #[arg(long, value_name = "koji|osbs|local", value_parser = values::builder(), hide_possible_values = true)]
+    pub build_with: Option<BuilderName>,
+
     /// The cluster of a PipelineRun.
     #[command(flatten)]
     pub cluster: ClusterArgs,
+}
+
+impl CancelArgs {
+    /// What only some builders take, for them, by way of those who know none.
+    pub fn own_options(&self) -> OwnOptions {
+        self.cluster.own_options()
+    }
 }
 
 /// The options of `check`.
@@ -166,4 +183,15 @@ pub struct ConfigShowArgs {
     /// Print JSON, as --output json does
     #[arg(long)]
     pub json: bool,
+
+    /// The cluster whose settings to show.
+    #[command(flatten)]
+    pub cluster: ClusterArgs,
+}
+
+impl ConfigShowArgs {
+    /// What only some builders take, for them, by way of those who know none.
+    pub fn own_options(&self) -> OwnOptions {
+        self.cluster.own_options()
+    }
 }

@@ -62,6 +62,10 @@ pub struct Globals {
     #[arg(global = true, long, value_name = "FILE", help_heading = CONFIGURATION, value_hint = ValueHint::FilePath)]
     pub user_config: Option<PathBuf>,
 
+    /// Use this Koji profile, not the configured one
+    #[arg(global = true, long, value_name = "NAME", help_heading = CONFIGURATION, value_hint = ValueHint::Other)]
+    pub profile: Option<String>,
+
     /// Show what would be submitted, and submit nothing
     #[arg(global = true, long, help_heading = OUTPUT)]
     pub dry_run: bool,
@@ -114,10 +118,15 @@ pub enum ColorWhen {
 }
 
 impl Globals {
+    /// Whether programs read what we print.
+    pub fn is_json(&self) -> bool {
+        self.output == OutputFormat::Json
+    }
+
     /// Drops texts that are empty: rpkg's tests are Python's truth values, for which an empty text is as good as none.
     pub(super) fn drop_empty(&mut self) {
-        let Globals { name, namespace, release, user, runas, password, .. } = self;
-        for text in [name, namespace, release, user, runas] {
+        let Globals { name, namespace, release, user, runas, profile, password, .. } = self;
+        for text in [name, namespace, release, user, runas, profile] {
             values::drop_empty(text);
         }
         password.take_if(|password| password.expose().is_empty());

@@ -1,17 +1,22 @@
-//! The man pages, made of the same definition as `--help`: one of the program and one of each sub-command.
+//! The man pages, made of the same definition as `--help`: one of the program and one of each sub-command; and one of the JSON that
+//! they print, made of the table that it is held to.
 //!
 //! Reproducible: no date unless one is given.
 
+mod json;
+
 use std::io;
 
-use clap::Command;
+use clap::{Arg, Command};
 use clap_mangen::Man;
-use clap_mangen::roff::{Roff, bold, roman};
+use clap_mangen::roff::{Roff, bold, italic, roman};
 
 use crate::config::local::LOCAL_BUILD_KEYS;
 use crate::config::osbs::INSTANCE_KEYS;
 use crate::exit_code::ExitCode;
 use crate::plugin::{Identity, Style};
+
+pub use json::{DRY_RUNS, EXAMPLES as JSON_EXAMPLES};
 
 /// The name of the program that the pages are about.
 const PROGRAM: &str = env!("CARGO_PKG_NAME");
@@ -69,6 +74,18 @@ const LOCAL_BUILDS: &[&str] = &[
      line ends.",
 ];
 
+/// What is typed most.
+const EXAMPLES: &[(&str, &str)] = &[
+    ("See what the builder would refuse, without a login", "fedpkg-container-build check"),
+    ("See what would be submitted", "fedpkg-container-build --scratch --dry-run"),
+    ("Build, and show the logs of one architecture", "fedpkg-container-build --log x86_64"),
+    ("Submit, and come back later", "fedpkg-container-build --nowait && fedpkg-container-build watch --last"),
+    ("Try it on this machine", "fedpkg-container-build --build-with local"),
+];
+
+/// A page with more options shows `[OPTION]...` in its synopsis.
+const FEW_OPTIONS: usize = 8;
+
 /// One page.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ManPage {
@@ -90,6 +107,9 @@ pub fn pages(date: &str) -> io::Result<Vec<ManPage>> {
     page_names(&root, &mut names);
     let mut pages = Vec::new();
     write_pages(&root, date, &names, &mut pages)?;
+    let mut text = Vec::new();
+    json::page().to_writer(&mut text)?;
+    pages.push(finished(json::NAME, 5, date, &text));
     Ok(pages)
 }
 
@@ -122,23 +142,71 @@ fn page(command: &Command, date: &str, names: &[String]) -> io::Result<ManPage> 
             false => option,
         }),
     };
-    let man = Man::new(own);
+    let own = own.subcommand_help_heading("COMMANDS");
+    let man = Man::new(own.clone());
     let mut sections = Vec::new();
     man.render_name_section(&mut sections)?;
-    man.render_synopsis_section(&mut sections)?;
+    if options(&own).count() > FEW_OPTIONS {
+        short_synopsis(&own, name).to_writer(&mut sections)?;
+    } else {
+        man.render_synopsis_section(&mut sections)?;
+    }
     man.render_description_section(&mut sections)?;
     man.render_options_section(&mut sections)?;
     if shown(command).next().is_some() {
         man.render_subcommands_section(&mut sections)?;
     }
     closing_sections(top, name, names).to_writer(&mut sections)?;
-    let sections = String::from_utf8_lossy(&sections);
+    Ok(finished(name, 1, date, &sections))
+}
+
+/// A page of these sections.
+fn finished(name: &str, section: u8, date: &str, sections: &[u8]) -> ManPage {
+    let sections = String::from_utf8_lossy(sections);
     // Every section comes with roff's definition of an apostrophe, which is needed once. What is before it is the page's
     // title: clap's would leave an empty date out, and the next field would take its place.
     let apostrophe = Roff::new().render();
+    let manual = if section == 1 { "User Commands" } else { "File Formats" };
     let title =
-        format!(".TH \"{name}\" \"1\" \"{date}\" \"{PROGRAM} {}\" \"User Commands\"\n", env!("CARGO_PKG_VERSION"));
-    Ok(ManPage { file_name: format!("{name}.1"), text: title + &apostrophe + &sections.replace(&apostrophe, "") })
+        format!(".TH \"{name}\" \"{section}\" \"{date}\" \"{PROGRAM} {}\" \"{manual}\"\n", env!("CARGO_PKG_VERSION"));
+    ManPage { file_name: format!("{name}.{section}"), text: title + &apostrophe + &sections.replace(&apostrophe, "") }
+}
+
+/// The options that a page explains.
+fn options(command: &Command) -> impl Iterator<Item = &Arg> {
+    command.get_opts().filter(|option| !option.is_hide_set())
+}
+
+/// How the command is called, where its options are too many to be listed twice.
+fn short_synopsis(command: &Command, name: &str) -> Roff {
+    let mut roff = Roff::new();
+    roff.control("SH", ["SYNOPSIS"]);
+    let words = name.strip_prefix(PROGRAM).unwrap_or_default();
+    let words = words.strip_prefix('-').map(|words| format!(" {words}")).unwrap_or_default();
+    let mut line = vec![bold(format!("{PROGRAM}{words}")), roman(" ["), italic("OPTION"), roman("]...")];
+    for value in command.get_positionals().filter(|value| !value.is_hide_set()) {
+        let value = value.get_value_names().and_then(|names| names.first()).map_or("", |name| name.as_str());
+        line.extend([roman(" ["), italic(value), roman("]")]);
+    }
+    roff.text(line);
+    if shown(command).next().is_some() {
+        roff.control("br", []);
+        roff.text([bold(PROGRAM), roman(" "), italic("COMMAND"), roman(" ["), italic("OPTION"), roman("]...")]);
+    }
+    roff
+}
+
+/// Whether a page's command can end so.
+fn can_end(name: &str, code: ExitCode) -> bool {
+    let command = name.strip_prefix(PROGRAM).unwrap_or_default().trim_start_matches('-');
+    match code {
+        ExitCode::Refused => ["", "flatpak-build", "check"].contains(&command),
+        ExitCode::Cancelled | ExitCode::Unseen => ["", "flatpak-build", "watch", "cancel"].contains(&command),
+        ExitCode::Authentication | ExitCode::Network => {
+            ["", "flatpak-build", "watch", "cancel", "check"].contains(&command)
+        }
+        _ => true,
+    }
 }
 
 fn closing_sections(top: bool, name: &str, names: &[String]) -> Roff {
@@ -149,7 +217,7 @@ fn closing_sections(top: bool, name: &str, names: &[String]) -> Roff {
         roff.text([roman("The global options of "), bold(PROGRAM), roman(sentence)]);
     }
     roff.control("SH", ["EXIT STATUS"]);
-    for (code, meaning) in ExitCode::TABLE {
+    for (code, meaning) in ExitCode::TABLE.iter().filter(|(code, _)| can_end(name, *code)) {
         entry(&mut roff, &(*code as u8).to_string(), meaning);
     }
     if top {
@@ -171,8 +239,26 @@ fn closing_sections(top: bool, name: &str, names: &[String]) -> Roff {
     ENVIRONMENT.iter().for_each(|(variable, meaning)| entry(&mut roff, variable, meaning));
     roff.control("SH", ["FILES"]);
     FILES.iter().for_each(|(path, meaning)| entry(&mut roff, path, meaning));
+    if top {
+        roff.control("SH", ["EXAMPLES"]);
+        for (what, command) in EXAMPLES {
+            roff.control("PP", []);
+            roff.text([roman(format!("{what}:"))]);
+            example(&mut roff, command);
+        }
+    }
     see_also(&mut roff, name, names);
     roff
+}
+
+/// Something to type, as it is typed.
+fn example(roff: &mut Roff, command: &str) {
+    for (control, arguments) in [("PP", None), ("RS", Some("4")), ("EX", None)] {
+        roff.control(control, arguments);
+    }
+    roff.text([roman(command)]);
+    roff.control("EE", []);
+    roff.control("RE", []);
 }
 
 fn entry(roff: &mut Roff, term: &str, meaning: &str) {
@@ -207,5 +293,6 @@ fn see_also(roff: &mut Roff, name: &str, names: &[String]) {
         line.push(bold(other));
         line.push(roman("(1)"));
     }
+    line.extend([roman(", "), bold(json::NAME), roman("(5)")]);
     roff.text(line);
 }

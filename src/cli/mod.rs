@@ -27,9 +27,7 @@ use std::fmt::Write as _;
 use clap::error::ErrorKind as Kind;
 use clap::{Args, FromArgMatches as _};
 
-pub use build::{
-    BuildArgs, BuildWith, Cleanup, ClusterArgs, ContainerBuildArgs, FlatpakBuildArgs, FollowArgs, OsbsArgs,
-};
+pub use build::{BuildArgs, Cleanup, ClusterArgs, ContainerBuildArgs, FlatpakBuildArgs, FollowArgs, OsbsArgs};
 pub use commands::{
     BuildRef, CancelArgs, CheckArgs, Command, ConfigCommand, ConfigShowArgs, SetupArgs, Switch, WatchArgs,
 };
@@ -122,6 +120,12 @@ fn values_may_be_negative(command: clap::Command) -> clap::Command {
         false => option,
     };
     command.mut_args(negative).mut_subcommands(values_may_be_negative)
+}
+
+/// Whether a command line that was not understood asks for JSON all the same, as far as can be seen.
+pub fn wants_json(argv: &[OsString]) -> bool {
+    let pairs = argv.windows(2).any(|pair| pair[0] == "--output" && pair[1] == "json");
+    pairs || argv.iter().any(|word| word == "--output=json")
 }
 
 /// Reads a command line; its first word is the program's name, as in `std::env::args_os`.

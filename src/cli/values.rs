@@ -4,12 +4,15 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use serde_json::{Map, Value};
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+use serde_json::{Map, Value as Json};
 use thiserror::Error;
 use url::Url;
 
 use super::commands::BuildRef;
+use crate::builders;
 use crate::credentials::Secret;
+use crate::event::BuilderName;
 
 /// Why a value was not understood. The option's name is put before it (`argument --compose-id: …`).
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -57,25 +60,22 @@ pub(super) fn existing_path(text: OsString) -> Result<PathBuf, ValueError> {
 }
 
 /// Reads a JSON object.
-pub(super) fn json_object(text: &str) -> Result<Map<String, Value>, ValueError> {
+pub(super) fn json_object(text: &str) -> Result<Map<String, Json>, ValueError> {
     serde_json::from_str(text).map_err(|error| ValueError::Json(error.to_string()))
 }
 
-/// Reads the name of a build: digits are a Koji task, `https://…` a page, everything else a name.
+/// Reads what names a build: `https://…` is a page, everything else an id.
 pub(super) fn build_ref(text: &str) -> Result<BuildRef, ValueError> {
-    if text.is_empty() {
-        return Err(ValueError::NoBuild);
-    }
-    if text.bytes().all(|byte| byte.is_ascii_digit()) {
-        return text.parse().map(BuildRef::Task).map_err(|_| ValueError::Int(text.to_owned()));
-    }
     match Url::parse(text) {
-        Ok(url) if url.has_host() => {
-            let task = url.query_pairs().find(|(key, _)| key == "taskID").and_then(|(_, id)| id.parse().ok());
-            Ok(BuildRef::Page { url, task })
-        }
-        _ => Ok(BuildRef::Name(text.to_owned())),
+        _ if text.is_empty() => Err(ValueError::NoBuild),
+        Ok(url) if url.has_host() => Ok(BuildRef::Page(url)),
+        _ => Ok(BuildRef::Id(text.to_owned())),
     }
+}
+
+/// Reads the name of a builder.
+pub(super) fn builder() -> impl TypedValueParser<Value = BuilderName> {
+    PossibleValuesParser::new(builders::names()).map(|name| BuilderName(name.into()))
 }
 
 /// Takes a secret out of sight. Never fails; clap wants a `Result`.
@@ -127,21 +127,17 @@ mod tests {
     }
 
     #[test]
-    fn a_build_is_named_by_task_page_or_name() {
+    fn a_build_is_named_by_its_id_or_a_page() {
         let page = "https://koji.example.org/koji/taskinfo?taskID=42";
-        let other = "https://console.example.org/k8s/ns/osbs/tekton.dev~v1~PipelineRun/foo-x1";
-        let cases = [
-            ("123", BuildRef::Task(123)),
-            (page, BuildRef::Page { url: page.parse().unwrap(), task: Some(42) }),
-            (other, BuildRef::Page { url: other.parse().unwrap(), task: None }),
-            ("foo-f42-x7w2p", BuildRef::Name("foo-f42-x7w2p".into())),
-            ("a:b", BuildRef::Name("a:b".into())),
-        ];
-        for (text, expected) in cases {
+        for (text, expected) in [
+            ("123", BuildRef::Id("123".into())),
+            (page, BuildRef::Page(page.parse().unwrap())),
+            ("foo-f42-x7w2p", BuildRef::Id("foo-f42-x7w2p".into())),
+            ("a:b", BuildRef::Id("a:b".into())),
+        ] {
             assert_eq!(build_ref(text), Ok(expected), "{text}");
         }
         assert_eq!(build_ref(""), Err(ValueError::NoBuild));
-        assert!(build_ref("99999999999999999999").is_err());
     }
 
     #[test]

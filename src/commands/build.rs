@@ -1,213 +1,171 @@
 //! `container-build` and `flatpak-build`: plan, check, submit, watch.
 
+use std::time::Duration;
+
+use crate::builder::{Builder, Created, Creation, Order, Unhappened, Wish};
+use crate::builders;
 use crate::checkout::Checkout;
-use crate::cli::{BuildArgs, ContainerBuildArgs, FlatpakBuildArgs};
+use crate::cli::{BuildArgs, ContainerBuildArgs, FlatpakBuildArgs, FollowArgs};
 use crate::config::rpkg::RpkgConfig;
 use crate::error::{Error, ErrorKind, Result};
-use crate::event::BuilderKind;
-use crate::exit_code::ExitCode;
+use crate::event::{BuildEvent, BuildId};
 use crate::gating;
-use crate::koji::session::Session;
-use crate::koji::watch;
-use crate::request::check::{self, FileReport};
-use crate::request::findings::Finding;
-use crate::request::plan::{self, PlanInput};
-use crate::request::{Artifact, BuildOptions, BuildRequest};
+use crate::request::check;
 
-use super::koji_build::{self, KojiBuild};
-use super::{Context, exit_code, koji_hub, local_build, osbs_build, osbs_cluster};
+use super::prepare::{self, Wanted};
+use super::watch::{read_by_somebody, watched};
+use super::{Context, End, records, said};
+
+/// What is said where checks refuse a build that could be submitted all the same.
+const FORCE_HINT: &str = "--force submits all the same";
+/// After a signal, how long the answer to the request that creates the build is waited for.
+const TRUTH_WITHIN: Duration = Duration::from_secs(5);
 
 /// `container-build`.
 ///
 /// # Errors
 /// Whatever keeps the build from being submitted or watched.
-pub async fn container(context: &Context, arguments: &ContainerBuildArgs) -> Result<ExitCode> {
-    build(context, &arguments.build, Artifact::Container, container_options(arguments)).await
+pub(super) async fn container(context: &Context, arguments: &ContainerBuildArgs) -> Result<End> {
+    build(context, &arguments.build, Wanted::container(arguments)).await
 }
 
 /// `flatpak-build`.
 ///
 /// # Errors
 /// Whatever keeps the build from being submitted or watched.
-pub async fn flatpak(context: &Context, arguments: &FlatpakBuildArgs) -> Result<ExitCode> {
-    build(context, &arguments.build, Artifact::Flatpak, options(&arguments.build)).await
+pub(super) async fn flatpak(context: &Context, arguments: &FlatpakBuildArgs) -> Result<End> {
+    build(context, &arguments.build, Wanted::flatpak(&arguments.build)).await
 }
 
-/// The options of `container-build`.
-pub(super) fn container_options(arguments: &ContainerBuildArgs) -> BuildOptions {
-    BuildOptions {
-        compose_ids: arguments.compose_ids.clone(),
-        dependency_replacements: arguments.dependency_replacements.clone(),
-        operator_csv_modifications_url: arguments.operator_csv_modifications_url.clone(),
-        ..options(&arguments.build)
-    }
-}
-
-/// The options that both have.
-fn options(arguments: &BuildArgs) -> BuildOptions {
-    BuildOptions {
-        scratch: arguments.scratch,
-        isolated: arguments.isolated,
-        release: arguments.build_release.clone(),
-        koji_parent_build: arguments.koji_parent_build.clone(),
-        yum_repourls: arguments.repo_urls.clone(),
-        signing_intent: arguments.signing_intent.clone(),
-        arches: arguments.arches.clone(),
-        userdata: arguments.userdata.clone(),
-        ..BuildOptions::default()
-    }
-}
-
-async fn build(
-    context: &Context,
-    arguments: &BuildArgs,
-    artifact: Artifact,
-    options: BuildOptions,
-) -> Result<ExitCode> {
+async fn build(context: &Context, arguments: &BuildArgs, wanted: Wanted) -> Result<End> {
     if arguments.skip_build {
         return Err(Error::new(ErrorKind::Usage, SkipBuild).hint("leave --skip-build out"));
     }
-    let config = context.rpkg_config()?;
-    let builder = choose_builder(context, arguments, &config)?;
-    if let Some(option) = arguments.osbs.given().filter(|_| builder != BuilderKind::Osbs) {
-        return Err(Error::new(ErrorKind::Usage, OnlyOsbs(option)).hint("add --build-with osbs"));
+    let config = context.rpkg_config().await?;
+    let setting = context.setting(Ok(&config), &wanted.own);
+    let builder = builders::choose(wanted.builder.as_ref(), &setting)?;
+    wanted.check_options(builder)?;
+    let rules = builder.rules();
+    let checkout = context.checkout().await?;
+    if rules.gating {
+        validate_gating(context, &wanted, &config, &checkout).await?;
     }
-    if let Some(option) = arguments.local.given().filter(|_| builder != BuilderKind::Local) {
-        return Err(Error::new(ErrorKind::Usage, OnlyLocal(option)).hint("add --build-with local"));
+    let built_from = match rules.fetches {
+        true => checkout.clone(),
+        false => prepare::as_built_from_here(&checkout, &rules, &wanted.own)?,
+    };
+    let request = prepare::planned(context, &wanted, &rules, &config, &built_from).await?;
+    let files = prepare::check_files(context, &checkout.root, &request, &rules).await?;
+    context.findings(&files.findings).await;
+    if !wanted.force {
+        prepare::stop_on_errors(&files.findings, &checkout.root, Some(FORCE_HINT))?;
     }
-    let checkout = context.checkout()?;
-    if builder == BuilderKind::Local {
-        return local_build::run(context, arguments, &config, &checkout, artifact, options).await;
+    let is_dry = context.globals.dry_run;
+    let wish = Wish { request: &request, files: &files, checkout: &checkout, is_dry };
+    let mut order = builder.order(setting, wish).await?;
+    if !is_dry {
+        context.note(format_args!("Building on {}", order.place())).await;
     }
-    if let Some(greenwave) = greenwave_url(arguments, context, &config)?
-        && gating::validate(&checkout.root, &greenwave).await?
-    {
-        context.note(&"Found a gating.yaml file in the repo and it is properly configured");
-    }
-    let request = planned(context, arguments, &config, &checkout, artifact, options)?;
-    if builder == BuilderKind::Osbs {
-        return osbs_build::run(context, arguments, &config, &checkout, &request).await;
-    }
-    on_koji(context, arguments, &config, &checkout, &request).await
+    let ended = with_order(context, &wanted, builder, order.as_mut(), wish, &arguments.follow).await;
+    order.close().await;
+    ended
 }
 
-/// The flag, then the configuration's `build_with`, then OSBS where one is configured, else Koji.
-fn choose_builder(context: &Context, arguments: &BuildArgs, config: &RpkgConfig) -> Result<BuilderKind> {
-    if let Some(builder) = arguments.build_with {
-        return Ok(builder.into());
-    }
-    if let Some(configured) = config.build_with()? {
-        return Ok(configured.value);
-    }
-    let on_osbs = osbs_cluster::is_configured(context, &arguments.osbs.cluster);
-    Ok(if on_osbs { BuilderKind::Osbs } else { BuilderKind::Koji })
-}
-
-/// Where to have `gating.yaml` validated; `None` when it is not to be (pyrpkg's `cli.extract_greenwave_url`).
-fn greenwave_url(arguments: &BuildArgs, context: &Context, config: &RpkgConfig) -> Result<Option<String>> {
-    if arguments.skip_remote_rules_validation || arguments.scratch || context.globals.dry_run {
-        return Ok(None);
-    }
-    Ok(config.greenwave_url()?.map(|url| url.value))
-}
-
-/// The build request, the plan's warnings told.
-pub(super) fn planned(
+/// Asks what the server would refuse, and submits when it would refuse nothing.
+async fn with_order(
     context: &Context,
-    arguments: &BuildArgs,
-    config: &RpkgConfig,
-    checkout: &Checkout,
-    artifact: Artifact,
-    options: BuildOptions,
-) -> Result<BuildRequest> {
-    let user = context.globals.user.clone().or_else(|| context.environment.user()).unwrap_or_default();
-    let namespaces = config.distgit_namespaces()?;
-    let globals = &context.globals;
-    let plan = plan::plan(
-        &PlanInput {
-            artifact,
-            tool: &context.tool,
-            release: globals.release.as_deref(),
-            name: globals.name.as_deref(),
-            namespace: globals.namespace.as_deref(),
-            target: arguments.target.as_deref(),
-            git_branch: arguments.git_branch.as_deref(),
-            options,
-            priority: arguments.background.then_some(BACKGROUND_PRIORITY),
-            channel: arguments.channel_override.as_deref(),
-            distgit_namespaced: config.distgit_namespaced(),
-            distgit_namespaces: namespaces.as_deref(),
-            anongiturl: &|repo| Ok(config.anongiturl(repo)?),
-            gitbaseurl: &|repo| Ok(config.gitbaseurl(&user, repo)?),
-        },
-        checkout,
-    )?;
-    for warning in &plan.warnings {
-        context.warn(warning);
+    wanted: &Wanted,
+    builder: &dyn Builder,
+    order: &mut dyn Order,
+    wish: Wish<'_>,
+    follow: &FollowArgs,
+) -> Result<End> {
+    check_server(context, wanted, order, wish).await?;
+    if wish.is_dry {
+        let run = said(context, format!("an answer of {}", order.server()), order.preview()).await?;
+        context.tell(BuildEvent::DryRun(Box::new(run))).await;
+        return Ok(End::default());
     }
-    Ok(plan.request)
-}
-
-/// What `--background` adds to the task's priority, as in rpkg.
-const BACKGROUND_PRIORITY: i64 = 5;
-
-async fn on_koji(
-    context: &Context,
-    arguments: &BuildArgs,
-    config: &RpkgConfig,
-    checkout: &Checkout,
-    request: &BuildRequest,
-) -> Result<ExitCode> {
-    let profile = context.koji_profile(config)?;
-    if context.globals.dry_run {
-        return koji_build::dry_run(context, &profile, request);
+    let outlives_us = builder.manner().outlives_us;
+    if wanted.nowait && !outlives_us {
+        context
+            .warn(format_args!("--nowait means nothing {}: the build ends with this command", builder.place()))
+            .await;
     }
-    let files = check::check_files(&checkout.root, request);
-    context.findings(&files.findings);
-    stop_on_errors(arguments, checkout, &files.findings)?;
-    let build = KojiBuild { profile: &profile, environment: &context.environment };
-    context.note(&format_args!("Building on Koji, profile {} ({})", profile.name, profile.server));
-    let view = context.log_view(&arguments.follow, &[]);
-    context
-        .reporting(view.clone(), async |events| {
-            let mut session = koji_hub::connect(&profile, events);
-            koji_hub::log_in(&mut session, &profile, &context.globals, &context.environment).await?;
-            let submitted = check_and_submit(&build, &mut session, context, arguments, request, &files, checkout).await;
-            session.log_out().await;
-            let task = submitted?;
-            if arguments.nowait {
-                return Ok(ExitCode::Success);
-            }
-            let options = koji_build::watch_options(&profile, &view, None);
-            let mut interrupt = context.interrupt.clone();
-            let watched = watch::watch(&mut session, task, options, &mut interrupt).await;
-            Ok(exit_code(&koji_build::finish(&session, task, watched, context).await?))
-        })
-        .await
+    // From here on a signal drops nothing any more: what happens has to be told.
+    let mut creation = Creation::new(context.interrupt.clone());
+    let created = submit(context, order, &mut creation).await?;
+    let build = BuildId { builder: builder.name(), server: order.server(), id: created.id.clone() };
+    records::remember(context, wish.request, &build, &created).await;
+    let manner = builder.manner();
+    context.tell(BuildEvent::Submitted { build: build.clone(), url: created.url, manner }).await;
+    if wanted.nowait && outlives_us {
+        return Ok(End { build: Some(build), ..End::default() });
+    }
+    let logs = context.logs(follow, &[], None);
+    let mut interrupt = context.interrupt.clone();
+    let outcome = read_by_somebody(context, manner, order.watch(&logs, &mut interrupt)).await;
+    let end = watched(context, manner, build, outcome).await;
+    drop(creation);
+    end
 }
 
-/// Asks the hub what it would refuse, and submits when it would refuse nothing.
-async fn check_and_submit(
-    build: &KojiBuild<'_>,
-    session: &mut Session,
-    context: &Context,
-    arguments: &BuildArgs,
-    request: &BuildRequest,
-    files: &FileReport,
-    checkout: &Checkout,
-) -> Result<i64> {
-    let (answers, baseline) = build.ask(session, request, files).await?;
-    let findings = check::check_hub(&answers, request, files);
-    context.findings(&findings);
-    stop_on_errors(arguments, checkout, &findings)?;
-    build.submit(session, request, baseline).await
-}
-
-pub(super) fn stop_on_errors(arguments: &BuildArgs, checkout: &Checkout, findings: &[Finding]) -> Result<()> {
-    if arguments.force || !findings.iter().any(Finding::is_error) {
+/// Has the server say what it would refuse. A dry run does without a server that does not answer.
+async fn check_server(context: &Context, wanted: &Wanted, order: &mut dyn Order, wish: Wish<'_>) -> Result<()> {
+    let answers = match said(context, format!("an answer of {}", order.server()), order.ask()).await {
+        Ok(answers) => answers,
+        Err(error) if wish.is_dry && error.kind() == ErrorKind::Network => {
+            context.warn(format_args!("what the server would refuse is not known: {error}")).await;
+            None
+        }
+        Err(error) => return Err(error),
+    };
+    let Some(answers) = answers else { return Ok(()) };
+    let findings = check::check_hub(&answers, wish.request, wish.files);
+    context.findings(&findings).await;
+    if wanted.force {
         return Ok(());
     }
-    Err(koji_build::refused(findings, &checkout.root))
+    prepare::stop_on_errors(&findings, &wish.checkout.root, Some(FORCE_HINT))
+}
+
+/// Submits once. When a signal comes while it is not certain that nothing was created, the answer is waited for, but not for long.
+async fn submit(context: &Context, order: &mut dyn Order, creation: &mut Creation) -> Result<Created> {
+    let look = order.look();
+    let server = order.server();
+    let mut interrupt = context.interrupt.clone();
+    let patience = async {
+        interrupt.raised().await;
+        tokio::time::sleep(TRUTH_WITHIN).await;
+    };
+    let answer = said(context, format!("{server} to take the build"), order.submit(creation));
+    let submitted = tokio::select! {
+        biased;
+        submitted = answer => submitted,
+        () = patience => {
+            let error = Error::new(ErrorKind::Network, NoAnswer { server });
+            Err(Unhappened::NotKnown(error))
+        }
+    };
+    submitted.map_err(|error| match error {
+        // A no to the build itself: nothing was submitted.
+        Unhappened::NotDone(error) if error.kind() == ErrorKind::Server => error.as_kind(ErrorKind::Refused),
+        Unhappened::NotDone(error) => error,
+        Unhappened::NotKnown(error) => error.as_kind(ErrorKind::Unseen).hint(look),
+    })
+}
+
+/// Has Greenwave look at `gating.yaml`, as rpkg does (`cli.extract_greenwave_url`).
+async fn validate_gating(context: &Context, wanted: &Wanted, config: &RpkgConfig, checkout: &Checkout) -> Result<()> {
+    if wanted.skip_gating || context.globals.dry_run {
+        return Ok(());
+    }
+    let Some(greenwave) = config.greenwave_url()? else { return Ok(()) };
+    let validated = gating::validate(&checkout.root, &greenwave.value);
+    if said(context, format_args!("an answer of {}", greenwave.value), validated).await? {
+        context.note("Found a gating.yaml file in the repo and it is properly configured").await;
+    }
+    Ok(())
 }
 
 /// `--skip-build` is a feature of builders long gone.
@@ -215,12 +173,9 @@ pub(super) fn stop_on_errors(arguments: &BuildArgs, checkout: &Checkout, finding
 #[error("--skip-build is refused: today's builders fail such a build instead of skipping it")]
 struct SkipBuild;
 
-/// An option that means something on this machine only.
+/// We were asked to end while the answer was being waited for.
 #[derive(Debug, thiserror::Error)]
-#[error("{0} is an option of builds on this machine")]
-struct OnlyLocal(&'static str);
-
-/// An option that means something on an OSBS cluster only.
-#[derive(Debug, thiserror::Error)]
-#[error("{0} is an option of builds on OSBS")]
-struct OnlyOsbs(&'static str);
+#[error("interrupted before {server} had answered: it is not known whether the build was submitted")]
+struct NoAnswer {
+    server: String,
+}

@@ -1,70 +1,61 @@
 //! `cancel`: cancel a build and see it end.
 
+use crate::builder::{LogChoice, Unhappened};
 use crate::cli::CancelArgs;
-use crate::config::koji::KojiProfile;
 use crate::error::{Error, ErrorKind, Result};
-use crate::event::{BuildEvent, BuildOutcome, BuilderKind, Outcome, TaskId};
+use crate::event::{BuildEvent, BuildId, Outcome};
 use crate::exit_code::ExitCode;
-use crate::koji::cancel::cancel;
-use crate::koji::watch::watch;
-use crate::osbs::run;
-use crate::report::LogView;
 
-use super::osbs_build::{self, ExistingRun};
-use super::watch::Build;
-use super::{Context, koji_build, koji_hub};
+use super::watch::{read_by_somebody, watched};
+use super::which::{Found, Which};
+use super::{Context, End, said};
 
 /// `cancel [ID|URL]`, `cancel --last`. Success means that the build is cancelled.
 ///
 /// # Errors
 /// When it is not said what to cancel, the server refuses, or the build ended otherwise.
-pub async fn run(context: &Context, arguments: &CancelArgs) -> Result<ExitCode> {
-    let build = Build::find(context, arguments.build.as_ref(), &arguments.cluster)?;
-    let view = LogView { none: true, ..LogView::default() };
-    let outcome = match &build {
-        Build::Koji { profile, task } => on_koji(context, profile, *task, view).await?,
-        Build::Osbs(run) => on_osbs(context, run, view).await?,
-    };
-    match outcome.outcome {
-        Outcome::Cancelled => Ok(ExitCode::Success),
-        Outcome::Detached => Ok(ExitCode::Detached),
-        Outcome::Succeeded | Outcome::Failed => {
-            Err(Error::new(ErrorKind::Server, TooLate { build: outcome.id.to_string(), outcome: outcome.outcome }))
+pub(super) async fn run(context: &Context, arguments: &CancelArgs) -> Result<End> {
+    let config = context.rpkg_config().await;
+    let own = arguments.own_options();
+    let setting = context.setting(config.as_ref(), &own);
+    let which = Which { build: arguments.build.as_ref(), builder: arguments.build_with.as_ref() };
+    let Found { builder, id, known } = which.find(context, &setting).await?;
+    let mut site = builder.site(setting, known.as_ref()).await?;
+    let build = BuildId { builder: builder.name(), server: site.server(), id };
+    let cancelled = said(context, format!("{} to cancel the build", site.server()), site.cancel(&build.id)).await;
+    cancelled.map_err(|error| not_cancelled(error, &build))?;
+    let hold = context.interrupt.hold()?;
+    let manner = builder.manner();
+    context.tell(BuildEvent::Attached { build: build.clone(), url: site.url(&build.id), manner }).await;
+    let mut interrupt = context.interrupt.clone();
+    let logs = LogChoice::nothing();
+    let outcome = read_by_somebody(context, manner, site.watch(&build.id, &logs, &mut interrupt)).await;
+    let end = watched(context, manner, build.clone(), outcome).await;
+    site.close().await;
+    drop(hold);
+    let end = end?;
+    match end.outcome.as_ref().map(|outcome| outcome.outcome) {
+        Some(Outcome::Cancelled) => Ok(End { code: Some(ExitCode::Success), ..end }),
+        Some(outcome @ (Outcome::Succeeded | Outcome::Failed)) => {
+            let error = TooLate { build: build.id.to_string(), outcome };
+            Err(Error::new(ErrorKind::Server, error).about(build))
+        }
+        Some(Outcome::Detached) | None => Ok(end),
+    }
+}
+
+fn not_cancelled(error: Unhappened, build: &BuildId) -> Error {
+    match error {
+        Unhappened::NotDone(error) => error.about(build.clone()),
+        Unhappened::NotKnown(error) => {
+            error.hint("it is not known whether the build was cancelled: look at it with `watch`").about(build.clone())
         }
     }
 }
 
-async fn on_koji(context: &Context, profile: &KojiProfile, task: i64, view: LogView) -> Result<BuildOutcome> {
-    context
-        .reporting(view.clone(), async |events| {
-            let mut session = koji_hub::connect(profile, events.clone());
-            koji_hub::log_in(&mut session, profile, &context.globals, &context.environment).await?;
-            let cancelled = cancel(&mut session, task).await;
-            session.log_out().await;
-            cancelled?;
-            let options = koji_build::watch_options(profile, &view, None);
-            let url = options.links.task(task);
-            events.send(BuildEvent::Attached { builder: BuilderKind::Koji, id: TaskId::from(task), url }).await;
-            let mut interrupt = context.interrupt.clone();
-            let watched = watch(&mut session, task, options, &mut interrupt).await;
-            koji_build::finish(&session, task, watched, context).await
-        })
-        .await
-}
-
-async fn on_osbs(context: &Context, existing: &ExistingRun, view: LogView) -> Result<BuildOutcome> {
-    context
-        .reporting(view.clone(), async |events| {
-            let (cluster, kind) = existing.connect(context, events).await?;
-            run::cancel(&cluster, kind, &existing.name).await?;
-            osbs_build::follow(context, &cluster, kind, &existing.name, &view, None).await
-        })
-        .await
-}
-
 /// The build had ended before it could be cancelled.
 #[derive(Debug, thiserror::Error)]
-#[error("build {build} was not cancelled: it had {} already", match outcome { Outcome::Succeeded => "succeeded", _ => "failed" })]
+#[error("build {build} was not cancelled: it had {outcome} already", outcome = outcome.past_tense())]
 struct TooLate {
     build: String,
     outcome: Outcome,

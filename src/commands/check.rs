@@ -1,100 +1,122 @@
 //! `check`: what the builder would refuse, without submitting anything.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
+use crate::builder::{Builder, Wish};
+use crate::builders;
 use crate::checkout::Checkout;
 use crate::cli::CheckArgs;
 use crate::config::rpkg::RpkgConfig;
 use crate::error::{Error, ErrorKind, Result};
-use crate::exit_code::ExitCode;
-use crate::report::{Format, LogView, text};
-use crate::request::check;
-use crate::request::findings::Finding;
+use crate::event::{BuildEvent, CheckReport, Finding};
+use crate::request::check::{self, FileReport};
 use crate::request::{Artifact, BuildRequest};
 
-use super::koji_build::KojiBuild;
-use super::{Context, build, koji_build, koji_hub};
+use super::prepare::{self, Wanted};
+use super::{Context, End, said};
 
 /// `check`, `check --offline`.
 ///
 /// # Errors
-/// When the checkout allows no build at all, the hub cannot be asked, or errors were found.
-pub async fn run(context: &Context, arguments: &CheckArgs) -> Result<ExitCode> {
-    let Prepared { root, request, not_ready, config } = match prepare(context, arguments) {
+/// When the checkout allows no build at all, the server cannot be asked, or errors were found.
+pub(super) async fn run(context: &Context, arguments: &CheckArgs) -> Result<End> {
+    let wanted = Wanted::container(&arguments.container);
+    let prepared = match prepare(context, &wanted).await {
         Ok(prepared) => prepared,
         // Files can be looked at anywhere, as long as nobody is to be asked.
         Err(error) if arguments.offline && matches!(error.kind(), ErrorKind::Checkout | ErrorKind::Config) => {
-            Prepared { root: context.folder()?, request: files_only(arguments), not_ready: Some(error), config: None }
+            return files_only(context, &wanted, error).await;
         }
         Err(error) => return Err(error),
     };
-    let mut report = check::check_files(&root, &request);
-    report.findings.extend(not_ready.map(|error| {
-        let finding = Finding::error("checkout-not-ready", error.to_string());
-        match error.hints().first() {
-            Some(hint) => finding.hint(hint.clone()),
-            None => finding,
-        }
-    }));
-    if let Some(config) = config.filter(|_| !arguments.offline) {
-        let profile = context.koji_profile(&config)?;
-        let koji = KojiBuild { profile: &profile, environment: &context.environment };
-        let view = LogView { none: true, ..LogView::default() };
-        let (answers, _) = context
-            .reporting(view, async |events| {
-                let mut session = koji_hub::connect(&profile, events);
-                koji.ask(&mut session, &request, &report).await
-            })
-            .await?;
-        report.findings.extend(check::check_hub(&answers, &request, &report));
+    let Prepared { config, builder, checkout, request, not_ready } = prepared;
+    let mut files = prepare::check_files(context, &checkout.root, &request, &builder.rules()).await?;
+    files.findings.extend(not_ready.as_ref().map(not_ready_yet));
+    context.findings(&files.findings).await;
+    if !arguments.offline {
+        let wish = Wish { request: &request, files: &files, checkout: &checkout, is_dry: true };
+        let mut order = builder.order(context.setting(Ok(&config), &wanted.own), wish).await?;
+        let answers = said(context, format!("an answer of {}", order.server()), order.ask()).await;
+        order.close().await;
+        let found = answers?.map(|answers| check::check_hub(&answers, &request, &files)).unwrap_or_default();
+        drop(order);
+        context.findings(&found).await;
+        files.findings.extend(found);
     }
-    context.findings(&report.findings);
-    if context.mode.format == Format::Json {
-        text::json(&report).map_err(|source| Error::new(ErrorKind::Io, source))?;
-    }
-    if report.findings.iter().any(Finding::is_error) {
-        return Err(koji_build::refused(&report.findings, &root));
-    }
-    Ok(ExitCode::Success)
+    conclude(context, files, &checkout.root).await
+}
+
+/// Tells everything that is known, and refuses where there are errors.
+async fn conclude(context: &Context, files: FileReport, root: &Path) -> Result<End> {
+    let FileReport { labels, base_images, findings, .. } = files;
+    let report = CheckReport { version: 1, labels, base_images, findings: findings.clone() };
+    context.tell(BuildEvent::Checked(Box::new(report))).await;
+    prepare::stop_on_errors(&findings, root, None)?;
+    Ok(End::default())
 }
 
 /// What is checked.
 struct Prepared {
-    root: PathBuf,
+    config: RpkgConfig,
+    builder: &'static dyn Builder,
+    checkout: Checkout,
     request: BuildRequest,
     /// Why a build could not be submitted right now.
     not_ready: Option<Error>,
-    config: Option<RpkgConfig>,
 }
 
 /// Plans the build. What is not committed or pushed keeps it from being submitted, but not the files from being checked.
-fn prepare(context: &Context, arguments: &CheckArgs) -> Result<Prepared> {
-    let config = context.rpkg_config()?;
-    let checkout = context.checkout()?;
-    let plan = |checkout: &Checkout| {
-        let options = build::container_options(&arguments.container);
-        build::planned(context, &arguments.container.build, &config, checkout, Artifact::Container, options)
+async fn prepare(context: &Context, wanted: &Wanted) -> Result<Prepared> {
+    let config = context.rpkg_config().await?;
+    let builder = builders::choose(wanted.builder.as_ref(), &context.setting(Ok(&config), &wanted.own))?;
+    wanted.check_options(builder)?;
+    let rules = builder.rules();
+    let checkout = context.checkout().await?;
+    let built_from = match rules.fetches {
+        true => Ok(checkout.clone()),
+        false => prepare::as_built_from_here(&checkout, &rules, &wanted.own),
     };
-    let (request, not_ready) = match plan(&checkout) {
+    let planned = match built_from {
+        Ok(built_from) => prepare::planned(context, wanted, &rules, &config, &built_from).await,
+        Err(error) => Err(error),
+    };
+    let (request, not_ready) = match planned {
         Ok(request) => (request, None),
-        Err(error) if error.kind() == ErrorKind::Checkout => (plan(&checkout.as_if_pushed())?, Some(error)),
+        Err(error) if error.kind() == ErrorKind::Checkout => {
+            (prepare::planned(context, wanted, &rules, &config, &checkout.as_if_pushed()).await?, Some(error))
+        }
         Err(error) => return Err(error),
     };
-    Ok(Prepared { root: checkout.root, request, not_ready, config: Some(config) })
+    Ok(Prepared { config, builder, checkout, request, not_ready })
 }
 
-/// What the command line alone asks for: enough for looking at files.
-fn files_only(arguments: &CheckArgs) -> BuildRequest {
-    BuildRequest {
+/// Looks at the files alone, where there is no configuration or no checkout to plan a build from.
+async fn files_only(context: &Context, wanted: &Wanted, error: Error) -> Result<End> {
+    let root: PathBuf = context.folder()?;
+    let request = BuildRequest {
         artifact: Artifact::Container,
         source: String::new(),
-        target: arguments.container.build.target.clone().unwrap_or_default(),
+        target: String::new(),
         namespace: None,
         repo_name: String::new(),
         git_branch: String::new(),
         commit: String::new(),
-        options: build::container_options(&arguments.container),
+        options: wanted.options.clone(),
         priority: None,
         channel: None,
+    };
+    let rules = builders::all().next().map(|builder| builder.rules());
+    let rules = rules.ok_or_else(|| Error::new(ErrorKind::Internal, error.to_string()))?;
+    let mut files = prepare::check_files(context, &root, &request, &rules).await?;
+    files.findings.push(not_ready_yet(&error));
+    context.findings(&files.findings).await;
+    conclude(context, files, &root).await
+}
+
+fn not_ready_yet(error: &Error) -> Finding {
+    let finding = Finding::error("checkout-not-ready", error.to_string());
+    match error.hints().first() {
+        Some(hint) => finding.hint(hint.clone()),
+        None => finding,
     }
 }

@@ -1,47 +1,28 @@
 //! `config show`: every value in force, and the file and line it comes from.
 
+use crate::builders;
 use crate::cli::ConfigShowArgs;
-use crate::config::show::{ValueInForce, values_in_force};
-use crate::error::{Error, ErrorKind, Result};
-use crate::exit_code::ExitCode;
-use crate::report::Format;
-use crate::report::text::{self, ConfigLine};
+use crate::config::show::{VERSION, values_in_force};
+use crate::error::Result;
+use crate::event::{BuildEvent, ConfigReport};
 
-use super::Context;
+use super::{Context, End};
 
-/// `config show`. A Koji profile that cannot be loaded is told of, and the rest is shown.
+/// `config show`. What some builder cannot load is told of, and the rest is shown.
 ///
 /// # Errors
 /// When the tool's configuration is unusable.
-pub fn run(context: &Context, arguments: &ConfigShowArgs) -> Result<ExitCode> {
-    let config = context.rpkg_config()?;
-    let profile = match context.koji_profile(&config) {
-        Ok(profile) => Some(profile),
-        Err(error) => {
-            context.warn(&error);
-            None
+pub(super) async fn run(context: &Context, arguments: &ConfigShowArgs) -> Result<End> {
+    let config = context.rpkg_config().await?;
+    let own = arguments.own_options();
+    let setting = context.setting(Ok(&config), &own);
+    let mut values = values_in_force(&config);
+    for builder in builders::all() {
+        match builder.settings(&setting) {
+            Ok(own) => values.extend(own),
+            Err(error) => context.warn(&error).await,
         }
-    };
-    let values = values_in_force(&config, profile.as_ref());
-    let shown = if arguments.json || context.mode.format == Format::Json {
-        text::json(&values)
-    } else {
-        text::config(&context.mode, &values.values.iter().map(line).collect::<Vec<_>>())
-    };
-    shown.map_err(|source| Error::new(ErrorKind::Io, source))?;
-    Ok(ExitCode::Success)
-}
-
-fn line(value: &ValueInForce) -> ConfigLine {
-    ConfigLine {
-        section: value.section.clone(),
-        key: value.key.clone(),
-        value: match (&value.value, &value.error) {
-            (Some(value), _) => value.clone(),
-            // Read raw and filled in later, with the repository's name.
-            (None, _) if ["anongiturl", "gitbaseurl"].contains(&value.key.as_str()) => value.raw.clone(),
-            (None, error) => format!("{} (unusable: {})", value.raw, error.as_deref().unwrap_or("unknown reason")),
-        },
-        origin: value.origin.to_string(),
     }
+    context.tell(BuildEvent::Configured(Box::new(ConfigReport { version: VERSION, values }))).await;
+    Ok(End::default())
 }

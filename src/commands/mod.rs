@@ -1,42 +1,35 @@
-//! What the sub-commands do, one file each: read, plan, execute, in that order.
+//! What the sub-commands do, one file each: read, plan, use a builder, say. No word of koji, osbs or local.
 //!
-//! The words that users see are in [`crate::report`] and in errors; the definitions of options in [`crate::cli`].
+//! Everything that is said is an event ([`crate::event`]). The definitions of options are in [`crate::cli`]; its structures end here.
 
 pub mod build;
 pub mod cancel;
 pub mod check;
 pub mod config_show;
-pub mod environment;
-mod koji_build;
-mod koji_hub;
-mod local_build;
-mod osbs_build;
-mod osbs_cluster;
+mod prepare;
 mod records;
 pub mod setup;
 pub mod status;
+mod wait;
 pub mod watch;
+mod which;
 
 use std::io;
 use std::path::PathBuf;
-use std::time::Duration;
 
-use crate::builder::Interrupt;
+use crate::builder::{Interrupt, LogChoice, OwnOptions, Setting, Signal};
 use crate::checkout::Checkout;
 use crate::checkout::remote::RemotePath;
 use crate::cli::completion::Sources;
 use crate::cli::{Command, ConfigCommand, FollowArgs, Globals};
-use crate::config::ConfigWarning;
-use crate::config::koji::KojiProfile;
 use crate::config::rpkg::{RpkgConfig, RpkgFiles};
+use crate::environment::Environment;
 use crate::error::{Error, ErrorKind, Result};
-use crate::event::{self, BuildEvent, BuildOutcome, EventSender, Outcome, Warning};
+use crate::event::{BuildEvent, BuildId, BuildOutcome, EventSender, Fault, Finding, Finish, Outcome};
 use crate::exit_code::ExitCode;
-use crate::report::text::{self, FindingLine};
-use crate::report::{LogView, OutputMode, Reporter};
-use crate::request::findings::{Finding, Severity};
+use crate::report::{OutputMode, text};
 
-pub use environment::Environment;
+use wait::{blocking, said};
 
 /// What every sub-command gets.
 pub struct Context {
@@ -48,10 +41,21 @@ pub struct Context {
     pub globals: Globals,
     /// The process's surroundings.
     pub environment: Environment,
-    /// How output looks.
-    pub mode: OutputMode,
+    /// Where everything is told.
+    pub events: EventSender,
     /// The user's wish to stop.
     pub interrupt: Interrupt,
+}
+
+/// How a sub-command ended that did what it was asked for. A build that failed is such an end, too.
+#[derive(Debug, Default)]
+pub(crate) struct End {
+    /// The build that it was about.
+    pub(crate) build: Option<BuildId>,
+    /// How that ended, where it was waited for.
+    pub(crate) outcome: Option<BuildOutcome>,
+    /// How the process ends.
+    pub(crate) code: Option<ExitCode>,
 }
 
 /// Where completion gets candidates from that need the configuration or the rules for remotes.
@@ -81,29 +85,142 @@ pub fn python_name(command: &Command) -> &'static str {
     }
 }
 
-/// Does what the command line says.
+/// What a signal kept from happening, in the words of the command.
+fn left_undone(command: &Command) -> &'static str {
+    match command {
+        Command::ContainerBuild(_) | Command::FlatpakBuild(_) => "interrupted: nothing was submitted",
+        Command::Cancel(_) => "interrupted: nothing was cancelled",
+        _ => "interrupted",
+    }
+}
+
+/// An error as it is told. `command` is the Python name of the sub-command.
+pub fn fault(error: &Error, command: &str) -> Fault {
+    Fault {
+        exit_code: ExitCode::from(error.kind()) as u8,
+        kind: error.kind().word(),
+        command: command.to_owned(),
+        message: error.to_string(),
+        causes: error.causes(),
+        hints: error.hints().to_vec(),
+        findings: error.findings().to_vec(),
+        build: error.build().cloned(),
+    }
+}
+
+/// The error of a command that a signal ended before anything was begun.
+pub fn stopped(signal: Signal, command: &Command) -> Error {
+    Error::new(signal.kind(), Stopped(left_undone(command)))
+}
+
+/// Does what the command line says, and tells how it ended: the last event. That event comes back, too, for those who find that it
+/// could not be shown.
 ///
-/// # Errors
-/// Whatever keeps the sub-command from being carried out; a build that failed is no error but an exit code.
-pub async fn run(command: &Command, context: &Context) -> Result<ExitCode> {
+/// A signal drops the command where it waits, unless it holds the interrupt off (see [`crate::builder::interrupt`]).
+pub async fn run(command: &Command, context: &Context) -> BuildEvent {
+    let mut interrupt = context.interrupt.clone();
+    let ended = tokio::select! {
+        biased;
+        signal = interrupt.unheld() => Err(stopped(signal, command)),
+        error = output_gone(context) => Err(error),
+        ended = dispatch(command, context) => ended,
+    };
+    let last = match ended {
+        Ok(end) => BuildEvent::Finished(Box::new(end.finish())),
+        Err(error) => BuildEvent::Failed(Box::new(fault(&error, python_name(command)))),
+    };
+    context.tell(last.clone()).await;
+    last
+}
+
+/// Completes when nobody can read any more what we write, and nothing is under way that has to be finished or told all the same.
+async fn output_gone(context: &Context) -> Error {
+    context.events.closed().await;
+    context.interrupt.clone().free().await;
+    Error::new(ErrorKind::Io, OutputGone)
+}
+
+/// Says that the output could not be written, to those who can still be told, and gives the exit code: a build that exists was not seen to
+/// its end then. A reader who has had enough (`| head`) needs to be told nothing when there is no build.
+pub fn unwritten(last: &BuildEvent, error: io::Error, mode: &OutputMode) -> u8 {
+    let has_left = error.kind() == io::ErrorKind::BrokenPipe;
+    let (build, hints) = match last {
+        // The end of the build was seen, and whoever was to be told has left.
+        BuildEvent::Finished(finish) if has_left && finish.outcome.is_some() => return finish.exit_code,
+        BuildEvent::Finished(finish) => (finish.build.clone().filter(|_| finish.outcome.is_none()), Vec::new()),
+        BuildEvent::Failed(fault) => (fault.build.clone(), fault.hints.clone()),
+        _ => (None, Vec::new()),
+    };
+    let kind = if build.is_some() { ErrorKind::Unseen } else { ErrorKind::Io };
+    let mut told = Error::new(kind, Unwritten(error));
+    if let Some(build) = &build {
+        told = told.hint(format!("the build is {} on {}", build.id, build.server)).about(build.clone());
+    }
+    let told = hints.into_iter().fold(told, Error::hint);
+    if !has_left || build.is_some() {
+        text::error(mode, &fault(&told, "output"));
+    }
+    ExitCode::from(kind) as u8
+}
+
+async fn dispatch(command: &Command, context: &Context) -> Result<End> {
     match command {
         Command::ContainerBuild(arguments) => build::container(context, arguments).await,
         Command::FlatpakBuild(arguments) => build::flatpak(context, arguments).await,
-        Command::ContainerBuildSetup(arguments) => setup::run(context, arguments),
+        Command::ContainerBuildSetup(arguments) => setup::run(context, arguments).await,
         Command::Watch(arguments) => watch::run(context, arguments).await,
         Command::Cancel(arguments) => cancel::run(context, arguments).await,
         Command::Status => status::run(context).await,
         Command::Check(arguments) => check::run(context, arguments).await,
-        Command::Config(ConfigCommand::Show(arguments)) => config_show::run(context, arguments),
+        Command::Config(ConfigCommand::Show(arguments)) => config_show::run(context, arguments).await,
+    }
+}
+
+impl End {
+    fn finish(self) -> Finish {
+        let by_outcome = self.outcome.as_ref().map_or(ExitCode::Success, |outcome| exit_code(outcome.outcome));
+        Finish { exit_code: self.code.unwrap_or(by_outcome) as u8, build: self.build, outcome: self.outcome }
+    }
+}
+
+/// The exit code that a build's end stands for. That we only stopped watching has the code of what made us stop.
+fn exit_code(outcome: Outcome) -> ExitCode {
+    match outcome {
+        Outcome::Succeeded => ExitCode::Success,
+        Outcome::Failed => ExitCode::Failed,
+        Outcome::Cancelled => ExitCode::Cancelled,
+        Outcome::Detached => ExitCode::Interrupted,
     }
 }
 
 impl Context {
+    /// Tells something.
+    pub async fn tell(&self, event: BuildEvent) {
+        self.events.send(event).await;
+    }
+
+    /// Tells something that does not stop us.
+    pub async fn warn(&self, text: impl std::fmt::Display) {
+        self.tell(BuildEvent::warning(text)).await;
+    }
+
+    /// Tells something good to know.
+    pub async fn note(&self, text: impl std::fmt::Display) {
+        self.tell(BuildEvent::note(text)).await;
+    }
+
+    /// Tells what a check found.
+    async fn findings(&self, findings: &[Finding]) {
+        for finding in findings {
+            self.tell(BuildEvent::Found(finding.clone())).await;
+        }
+    }
+
     /// The folder the user means: `--path`, else the current one.
     ///
     /// # Errors
     /// When the current folder is gone.
-    pub fn folder(&self) -> Result<PathBuf> {
+    fn folder(&self) -> Result<PathBuf> {
         if let Some(path) = &self.globals.path {
             return Ok(path.clone());
         }
@@ -115,7 +232,7 @@ impl Context {
     ///
     /// # Errors
     /// When it is missing or malformed.
-    pub fn rpkg_config(&self) -> Result<RpkgConfig> {
+    async fn rpkg_config(&self) -> Result<RpkgConfig> {
         let mut files = RpkgFiles::of_tool(&self.tool, self.environment.home.as_deref());
         if let Some(config) = &self.globals.config {
             files.system.clone_from(config);
@@ -123,112 +240,61 @@ impl Context {
         if let Some(config) = &self.globals.user_config {
             files.user = Some(config.clone());
         }
-        let config = RpkgConfig::load(&self.tool, &files)?;
-        self.config_warnings(config.warnings());
+        let tool = self.tool.clone();
+        let config = blocking(self, "reading the configuration", move || RpkgConfig::load(&tool, &files)).await??;
+        for warning in config.warnings() {
+            self.warn(warning).await;
+        }
         Ok(config)
-    }
-
-    /// The Koji profile that the configuration names.
-    ///
-    /// # Errors
-    /// When none is named, or no file has it.
-    pub fn koji_profile(&self, config: &RpkgConfig) -> Result<KojiProfile> {
-        self.koji_profile_named(&config.koji_profile_name()?.value)
-    }
-
-    /// A Koji profile by its name, its warnings told.
-    ///
-    /// # Errors
-    /// When no file has it, or it is unusable.
-    pub fn koji_profile_named(&self, name: &str) -> Result<KojiProfile> {
-        let profile = koji_hub::profile(name, &self.environment)?;
-        self.config_warnings(profile.warnings());
-        Ok(profile)
     }
 
     /// The checkout the user stands in.
     ///
     /// # Errors
     /// When there is none, or git cannot read it.
-    pub fn checkout(&self) -> Result<Checkout> {
-        Ok(Checkout::read(&self.folder()?)?)
+    async fn checkout(&self) -> Result<Checkout> {
+        let folder = self.folder()?;
+        Ok(blocking(self, "reading the checkout", move || Checkout::read(&folder)).await??)
     }
 
-    fn config_warnings(&self, warnings: &[ConfigWarning]) {
-        for warning in warnings {
-            self.warn(warning);
+    /// What builders get.
+    fn setting<'a>(&'a self, rpkg: std::result::Result<&'a RpkgConfig, &'a Error>, own: &'a OwnOptions) -> Setting<'a> {
+        let globals = &self.globals;
+        Setting {
+            tool: &self.tool,
+            program: &self.program,
+            environment: &self.environment,
+            rpkg,
+            profile: globals.profile.as_deref(),
+            user: globals.user.as_deref(),
+            password: globals.password.as_ref(),
+            runas: globals.runas.as_deref(),
+            own,
+            events: &self.events,
         }
     }
 
-    /// Tells something that does not stop us, before there is a build to report on.
-    pub fn warn(&self, warning: &dyn std::fmt::Display) {
-        text::warning(&self.mode, warning);
-    }
-
-    /// Tells something good to know, before there is a build to report on.
-    pub fn note(&self, note: &dyn std::fmt::Display) {
-        text::note(&self.mode, note);
-    }
-
-    /// Tells what a check found.
-    pub fn findings(&self, findings: &[Finding]) {
-        text::findings(&self.mode, findings.iter().map(finding_line));
-    }
-
-    /// Runs `work` with a reporter that shows the events it sends, and ends the reporter before the result is handed on,
-    /// so that whatever is said afterwards does not get between bars.
-    async fn reporting<T>(&self, logs: LogView, work: impl AsyncFnOnce(EventSender) -> Result<T>) -> Result<T> {
-        let (sender, receiver) = event::channel();
-        let reporter = Reporter::spawn(self.mode.clone(), logs, self.program.clone(), receiver);
-        let result = work(sender).await;
-        reporter.finish().await;
-        result
-    }
-
-    /// The logs that the command line asks for.
-    fn log_view(&self, follow: &FollowArgs, arches: &[String]) -> LogView {
-        self.mode.logs(LogView {
-            none: follow.no_logs,
-            names: follow.log.clone(),
-            arches: arches.to_vec(),
-            heartbeat: Some(follow.heartbeat.unwrap_or(HEARTBEAT)),
-        })
+    /// The logs that the command line asks for. `-q` wants none, but for programs.
+    fn logs(&self, follow: &FollowArgs, arches: &[String], tail: Option<u64>) -> LogChoice {
+        let is_quiet = self.globals.quiet && !self.globals.is_json();
+        LogChoice { none: follow.no_logs || is_quiet, names: follow.log.clone(), arches: arches.to_vec(), tail }
     }
 }
 
-/// After so long a silence we tell that we are still there, unless the user says otherwise.
-const HEARTBEAT: Duration = Duration::from_secs(60);
+/// A signal came first.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+struct Stopped(&'static str);
 
-fn finding_line(finding: &Finding) -> FindingLine<'_> {
-    FindingLine {
-        severity: match finding.severity {
-            Severity::Error => "error",
-            Severity::Warning => "warning",
-            Severity::Note => "note",
-        },
-        id: finding.id,
-        file: finding.file.as_deref(),
-        line: finding.line,
-        message: &finding.message,
-        hint: finding.hint.as_deref(),
-    }
-}
+/// Nobody reads what we write, or it cannot be written.
+#[derive(Debug, thiserror::Error)]
+#[error("standard output cannot be written any more")]
+pub(crate) struct OutputGone;
 
-/// Tells that something besides the build did not work.
-async fn degraded(events: &EventSender, what: &str, why: &dyn std::fmt::Display) {
-    let warning = Warning::Degraded { what: what.to_owned(), why: why.to_string() };
-    events.send(BuildEvent::Warned(warning)).await;
-}
-
-/// The exit code that a build's end stands for.
-fn exit_code(outcome: &BuildOutcome) -> ExitCode {
-    match outcome.outcome {
-        Outcome::Succeeded => ExitCode::Success,
-        Outcome::Failed => ExitCode::Failed,
-        Outcome::Cancelled => ExitCode::Cancelled,
-        Outcome::Detached => ExitCode::Detached,
-    }
-}
+/// The output is lost.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot write to standard output: {0}")]
+struct Unwritten(io::Error);
 
 /// The current folder does not exist any more.
 #[derive(Debug, thiserror::Error)]

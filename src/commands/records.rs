@@ -1,53 +1,71 @@
 //! The list of submissions as builds come and end, the same for every builder.
 //!
-//! A build is submitted, or has ended, whatever becomes of the list: a full disk must not make it look otherwise, so it is told and no
-//! more.
+//! A build is submitted, or has ended, whatever becomes of the list: a full disk or a lock that nobody gives back must not make it look
+//! otherwise, so that is told and no more. The list is read and written where blocking is allowed.
 
-use crate::event::{BuildEvent, BuildOutcome, BuilderKind, EventSender, Outcome};
+use crate::builder::Created;
+use crate::error::Result;
+use crate::event::{BuildEvent, BuildId, Outcome, Warning};
 use crate::request::BuildRequest;
-use crate::submissions::Submission;
+use crate::submissions::{Submission, Submissions};
 
-use super::Environment;
+use super::Context;
+use super::wait::blocking;
 
-/// A submission of a request; what only some builders have is not set.
-pub fn submission(request: &BuildRequest, builder: BuilderKind, id: String, server: String) -> Submission {
+/// All of the list, oldest first.
+///
+/// # Errors
+/// When it is there and unreadable or malformed.
+pub async fn list(context: &Context) -> Result<Vec<Submission>> {
+    let submissions = context.environment.submissions()?;
+    Ok(blocking(context, "reading the list of submissions", move || submissions.list()).await??)
+}
+
+/// Puts a build into the list.
+pub async fn remember(context: &Context, request: &BuildRequest, build: &BuildId, created: &Created) {
     let component = match &request.namespace {
         Some(namespace) => format!("{namespace}/{}", request.repo_name),
         None => request.repo_name.clone(),
     };
-    Submission {
-        builder,
-        id,
-        server,
-        profile: String::new(),
-        namespace: None,
-        config: None,
-        url: None,
+    let submission = Submission {
+        builder: build.builder.clone(),
+        id: build.id.to_string(),
+        server: build.server.clone(),
+        profile: created.way.profile.clone(),
+        namespace: created.way.namespace.clone(),
+        config: created.way.config.clone(),
+        url: created.url.clone(),
         component,
         branch: request.git_branch.clone(),
         commit: request.commit.clone(),
         target: request.target.clone(),
         submitted: jiff::Timestamp::now(),
         outcome: None,
-    }
+    };
+    change(context, "remembering the build for `watch --last`", move |list| list.add(submission)).await;
 }
 
-/// Puts a submission into the list. `reader` is the sub-command that will miss it when that fails.
-pub async fn remember(environment: &Environment, events: &EventSender, submission: Submission, reader: &str) {
-    let kept = environment.submissions().and_then(|submissions| submissions.add(submission));
-    if let Err(error) = kept {
-        super::degraded(events, &format!("remembering the build for `{reader}`"), &error).await;
+/// Notes how a build ended.
+pub async fn ended(context: &Context, build: &BuildId, outcome: Outcome) {
+    if outcome == Outcome::Detached {
+        return;
     }
+    let build = build.clone();
+    change(context, "remembering how the build ended", move |list| list.ended(&build, outcome)).await;
 }
 
-/// Notes how a build on a server ended, and tells it: the last event.
-pub async fn ended(environment: &Environment, events: &EventSender, server: &str, outcome: &BuildOutcome) {
-    if outcome.outcome != Outcome::Detached {
-        let submissions = environment.submissions();
-        let noted = submissions.and_then(|list| list.ended(server, &outcome.id.0, outcome.outcome));
-        if let Err(error) = noted {
-            super::degraded(events, "remembering how the build ended", &error).await;
-        }
-    }
-    events.send(BuildEvent::Finished(Box::new(outcome.clone()))).await;
+/// Changes the list; what keeps it from being changed is a warning.
+async fn change<E>(context: &Context, what: &str, work: impl FnOnce(&Submissions) -> Result<(), E> + Send + 'static)
+where
+    E: std::fmt::Display + Send + 'static,
+{
+    let why = match context.environment.submissions() {
+        Ok(list) => match blocking(context, what, move || work(&list)).await {
+            Ok(Ok(())) => return,
+            Ok(Err(error)) => error.to_string(),
+            Err(error) => error.to_string(),
+        },
+        Err(error) => error.to_string(),
+    };
+    context.tell(BuildEvent::Warned(Warning::Degraded { what: what.to_owned(), why })).await;
 }

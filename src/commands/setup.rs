@@ -2,25 +2,33 @@
 
 use crate::checkout::autorebuild;
 use crate::cli::{SetupArgs, Switch};
-use crate::error::{Error, ErrorKind, Result};
-use crate::exit_code::ExitCode;
-use crate::report::text;
+use crate::error::Result;
+use crate::event::BuildEvent;
 
-use super::Context;
+use super::wait::blocking;
+use super::{Context, End};
 
 /// `container-build-setup --get-autorebuild`, `--set-autorebuild true|false`.
 ///
 /// # Errors
 /// When the file is malformed, or cannot be written or staged.
-pub fn run(context: &Context, arguments: &SetupArgs) -> Result<ExitCode> {
+pub(super) async fn run(context: &Context, arguments: &SetupArgs) -> Result<End> {
     let folder = context.folder()?;
-    match arguments.set_autorebuild {
+    let name = "autorebuild";
+    let event = match arguments.set_autorebuild {
         Some(switch) => {
-            let path = autorebuild::set(&folder, switch == Switch::True)?;
-            text::say(&format_args!("Config value changed, don't forget to commit {} file", path.display()))
+            let enabled = switch == Switch::True;
+            // A file that is half changed is worse than one that is changed.
+            let hold = context.interrupt.hold()?;
+            let set = blocking(context, "changing the file", move || autorebuild::set(&folder, enabled)).await;
+            drop(hold);
+            BuildEvent::Setting { name, value: enabled.to_string(), file: Some(set??.display().to_string()) }
         }
-        None => text::say(&autorebuild::get(&folder)?),
-    }
-    .map_err(|source| Error::new(ErrorKind::Io, source))?;
-    Ok(ExitCode::Success)
+        None => {
+            let get = blocking(context, "reading the file", move || autorebuild::get(&folder)).await;
+            BuildEvent::Setting { name, value: get??.to_string(), file: None }
+        }
+    };
+    context.tell(event).await;
+    Ok(End::default())
 }

@@ -2,50 +2,82 @@
 
 use std::collections::BTreeMap;
 
-use crate::cli::ClusterArgs;
+use crate::builder::{Known, OwnOptions, Setting};
+use crate::builders;
 use crate::error::{Error, ErrorKind, Result};
-use crate::event::{self, BuilderKind, Outcome, TaskState};
-use crate::exit_code::ExitCode;
-use crate::koji::api::{self, TaskInfo};
-use crate::koji::call::Call;
-use crate::osbs::run;
-use crate::report::text::{self, StatusLine};
+use crate::event::{BuildEvent, BuildId, BuilderName, Outcome, Standing, TaskId, TaskState};
 use crate::submissions::Submission;
 
-use super::osbs_build::ExistingRun;
-use super::{Context, koji_hub};
+use super::{Context, End, records, said};
 
 /// How many builds are listed: the newest.
 const LISTED: usize = 20;
 
-/// `status`. A hub that cannot be asked leaves the state unknown; that is no error.
+/// What is known of builds by now.
+type States = BTreeMap<BuildId, TaskState>;
+
+/// `status`. A server that cannot be asked leaves the state unknown; that is no error.
 ///
 /// # Errors
-/// When the list is malformed, or cannot be written out.
-pub async fn run(context: &Context) -> Result<ExitCode> {
-    let submissions = context.environment.submissions()?;
-    let mut list = submissions.list()?;
+/// When the list is malformed, or the configuration is.
+pub(super) async fn run(context: &Context) -> Result<End> {
+    let mut list = records::list(context).await?;
     list.drain(..list.len().saturating_sub(LISTED));
-    let mut states = ask_hubs(context, &list).await;
-    states.extend(ask_clusters(context, &list).await);
-    for submission in &mut list {
-        let state = states.get(&(submission.server.clone(), submission.id.clone()));
-        if let Some(outcome) = state.and_then(|state| outcome(*state)) {
-            submission.outcome = Some(outcome);
-            submissions.ended(&submission.server, &submission.id, outcome)?;
-        }
+    if list.is_empty() {
+        context.note("Nothing was submitted from here yet.").await;
+        return Ok(End::default());
     }
-    let lines: Vec<StatusLine> = list.iter().map(|submission| line(submission, &states)).collect();
-    text::status(&context.mode, &lines).map_err(|source| Error::new(ErrorKind::Io, source))?;
-    Ok(ExitCode::Success)
+    let config = context.rpkg_config().await;
+    let own = OwnOptions::default();
+    let states = ask(context, &context.setting(config.as_ref(), &own), &list).await;
+    for submission in &list {
+        let build = submission.build();
+        let state = states.get(&build).copied();
+        if let Some(outcome) = state.and_then(outcome) {
+            records::ended(context, &build, outcome).await;
+        }
+        context.tell(BuildEvent::Standing(Box::new(standing(submission, state)))).await;
+    }
+    Ok(End::default())
 }
 
-fn line(submission: &Submission, states: &States) -> StatusLine {
-    let state = states.get(&(submission.server.clone(), submission.id.clone())).copied();
-    StatusLine {
-        builder: submission.builder,
-        id: submission.id.clone(),
-        state: text::standing(submission.outcome, state),
+/// Asks each server once about the builds whose end is not known.
+async fn ask(context: &Context, setting: &Setting<'_>, list: &[Submission]) -> States {
+    let mut by_server: BTreeMap<(&BuilderName, &str, &str), Vec<&Submission>> = BTreeMap::new();
+    for known in list.iter().filter(|known| known.outcome.is_none()) {
+        by_server.entry((&known.builder, &known.server, &known.profile)).or_default().push(known);
+    }
+    let mut states = States::new();
+    for ((builder, server, _), submissions) in by_server {
+        let asked = ask_server(setting, builder, &submissions);
+        match said(context, format_args!("an answer of {server}"), asked).await {
+            Ok(answers) => states.extend(answers),
+            Err(error) => context.warn(format_args!("the state of builds on {server} is not known: {error}")).await,
+        }
+    }
+    states
+}
+
+async fn ask_server(setting: &Setting<'_>, builder: &BuilderName, submissions: &[&Submission]) -> Result<States> {
+    let Some(first) = submissions.first() else { return Ok(States::new()) };
+    let known = builders::named(builder).ok_or_else(|| Error::new(ErrorKind::Config, Unknown(builder.clone())))?;
+    // One line about a server that does not answer is enough here: nobody listens to retries.
+    let (quiet, _) = crate::event::channel();
+    let setting = Setting { events: &quiet, ..setting.clone() };
+    let way = Known::from(*first);
+    let mut site = known.site(setting, Some(&way)).await?;
+    let ids: Vec<TaskId> = submissions.iter().map(|known| TaskId::from(known.id.as_str())).collect();
+    let states = site.state(&ids).await;
+    site.close().await;
+    let builds = submissions.iter().map(|known| known.build());
+    Ok(builds.zip(states?).filter_map(|(build, state)| Some((build, state?))).collect())
+}
+
+fn standing(submission: &Submission, state: Option<TaskState>) -> Standing {
+    Standing {
+        build: submission.build(),
+        state: word(submission.outcome, state),
+        profile: submission.profile.clone(),
         component: submission.component.clone(),
         branch: submission.branch.clone(),
         target: submission.target.clone(),
@@ -54,72 +86,16 @@ fn line(submission: &Submission, states: &States) -> StatusLine {
     }
 }
 
-type States = BTreeMap<(String, String), TaskState>;
-
-/// Asks each cluster about the runs whose end is not known.
-async fn ask_clusters(context: &Context, list: &[Submission]) -> States {
-    let mut by_server: BTreeMap<(&str, &str), Vec<&Submission>> = BTreeMap::new();
-    let open = list.iter().filter(|known| known.outcome.is_none() && known.builder == BuilderKind::Osbs);
-    for submission in open {
-        by_server.entry((&submission.profile, &submission.server)).or_default().push(submission);
-    }
-    let mut states = States::new();
-    for ((instance, _), submissions) in by_server {
-        match ask_cluster(context, &submissions).await {
-            Ok(answers) => states.extend(answers),
-            Err(error) => context.warn(&format_args!("the state of builds on {instance} is not known: {error}")),
-        }
-    }
-    states
-}
-
-async fn ask_cluster(context: &Context, submissions: &[&Submission]) -> Result<States> {
-    let mut states = States::new();
-    let Some(first) = submissions.first() else { return Ok(states) };
-    let (events, _) = event::channel();
-    let (cluster, kind) =
-        ExistingRun::find(&first.id, Some(first), &ClusterArgs::default()).connect(context, events).await?;
-    for submission in submissions {
-        if let Some(state) = run::state(&cluster, kind, &submission.id).await? {
-            states.insert((submission.server.clone(), submission.id.clone()), state);
-        }
-    }
-    Ok(states)
-}
-
-/// Asks each hub once about the builds whose end is not known.
-async fn ask_hubs(context: &Context, list: &[Submission]) -> States {
-    let mut by_profile: BTreeMap<&str, Vec<&Submission>> = BTreeMap::new();
-    for submission in
-        list.iter().filter(|submission| submission.outcome.is_none() && submission.builder == BuilderKind::Koji)
-    {
-        by_profile.entry(&submission.profile).or_default().push(submission);
-    }
-    let mut states = States::new();
-    for (profile, submissions) in by_profile {
-        match ask_hub(context, profile, &submissions).await {
-            Ok(answers) => states.extend(answers),
-            Err(error) => context.warn(&format_args!("the state of builds on {profile} is not known: {error}")),
-        }
-    }
-    states
-}
-
-async fn ask_hub(context: &Context, profile: &str, submissions: &[&Submission]) -> Result<States> {
-    let profile = context.koji_profile_named(profile)?;
-    // Nobody listens: one line about a hub that does not answer is enough here.
-    let (events, _) = event::channel();
-    let mut session = koji_hub::connect(&profile, events);
-    let ids: Vec<i64> = submissions.iter().filter_map(|submission| submission.id.parse().ok()).collect();
-    let calls: Vec<Call> = ids.iter().map(|id| api::get_task_info(*id, false)).collect();
-    let answers = session.multi_call(&calls).await?;
-    let mut states = States::new();
-    for value in answers.into_iter().flatten() {
-        if let Some(task) = TaskInfo::from_value(&value)? {
-            states.insert((profile.server.bare().to_string(), task.id.to_string()), task.state);
-        }
-    }
-    Ok(states)
+/// How a build stands in one word: how it ended, else the state of its task.
+fn word(ended: Option<Outcome>, state: Option<TaskState>) -> Option<&'static str> {
+    let ended = ended.filter(|outcome| *outcome != Outcome::Detached).or_else(|| outcome(state?));
+    Some(match (ended, state) {
+        (Some(outcome), _) => outcome.past_tense(),
+        (None, Some(TaskState::Free)) => "free",
+        (None, Some(TaskState::Assigned)) => "assigned",
+        (None, Some(_)) => "open",
+        (None, None) => return None,
+    })
 }
 
 fn outcome(state: TaskState) -> Option<Outcome> {
@@ -130,3 +106,8 @@ fn outcome(state: TaskState) -> Option<Outcome> {
         TaskState::Free | TaskState::Assigned | TaskState::Open => None,
     }
 }
+
+/// A builder of another version of this program.
+#[derive(Debug, thiserror::Error)]
+#[error("there is no builder {0}")]
+struct Unknown(BuilderName);

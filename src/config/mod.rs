@@ -87,10 +87,12 @@ pub enum ConfigError {
         source: TemplateError,
     },
     /// `build_with` names a builder that there is not.
-    #[error("build_with = `{}` is none of koji, osbs, local ({origin})", value.escape_debug())]
+    #[error("build_with = `{}` is none of {known} ({origin})", value.escape_debug())]
     UnknownBuilder {
         /// The value.
         value: String,
+        /// The builders that there are.
+        known: String,
         /// Where it stands.
         origin: Origin,
     },

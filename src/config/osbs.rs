@@ -15,7 +15,9 @@ use crate::address::{self, Address};
 
 use super::ini::{Ini, IniError, Sourced};
 use super::section::Section;
+use super::show::section_values;
 use super::{ConfigError, ConfigWarning, unreadable_files};
+use crate::event::ConfigValue;
 
 /// The keys of an instance, each with a line for people.
 pub const INSTANCE_KEYS: &[(&str, &str)] = &[
@@ -24,6 +26,7 @@ pub const INSTANCE_KEYS: &[(&str, &str)] = &[
     ("cleanup_used_resources", "Whether the PipelineRun of a build that succeeded is deleted (true)."),
     ("client_cert", "PEM file with a client certificate; needs client_key."),
     ("client_key", "PEM file with the client certificate's key."),
+    ("console_url", "The web console, whose pages `watch` and `cancel` take; else the one beside the API server."),
     ("default_buildtime_limit", "Seconds that a build may take where container.yaml does not say (10800)."),
     ("kerberos_ccache", "Credential cache to log in with."),
     ("kerberos_keytab", "Key table to log in with; needs kerberos_principal."),
@@ -162,6 +165,8 @@ pub struct OsbsInstance {
     pub ca_file: Option<PathBuf>,
     /// The authorization endpoint, where it is not to be asked for.
     pub oauth_url: Option<Address>,
+    /// The web console, whose pages `watch` and `cancel` take; else the one that OpenShift puts beside the API server.
+    pub console_url: Option<Address>,
     /// Whether runs that succeeded are deleted.
     pub cleanup_used_resources: bool,
     /// Seconds that a build may take where container.yaml does not say.
@@ -264,6 +269,7 @@ impl OsbsInstance {
             },
             verify_ssl: flag(&keys, "verify_ssl", &mut warnings)?.unwrap_or(true),
             ca_file: keys.path("ca_file")?,
+            console_url: keys.value("console_url")?.map(|value| web_address("console_url", &value)).transpose()?,
             oauth_url: keys.value("oauth_url")?.map(|value| web_address("oauth_url", &value)).transpose()?,
             cleanup_used_resources: flag(&keys, "cleanup_used_resources", &mut warnings)?.unwrap_or(true),
             default_buildtime_limit: seconds(&keys, "default_buildtime_limit", DEFAULT_BUILDTIME)?,
@@ -307,6 +313,15 @@ impl OsbsInstance {
         }
         Ok(())
     }
+}
+
+/// The values of an instance as they stand in the file; none where there is no file.
+///
+/// # Errors
+/// When the file was asked for by name and cannot be read, or is malformed.
+pub fn values_in_force(files: &OsbsFiles, instance: &str) -> Result<Vec<ConfigValue>, ConfigError> {
+    let (ini, _) = read(files)?;
+    Ok(section_values(&ini, instance))
 }
 
 fn read(files: &OsbsFiles) -> Result<(Ini, Option<PathBuf>), ConfigError> {

@@ -3,62 +3,27 @@
 //! Secrets never get into it: values of keys named like secrets, what is put together from such values, and users
 //! and passwords inside addresses.
 
-use serde::Serialize;
-
-use super::ini::{Ini, IniError, Origin};
-use super::koji::KojiProfile;
+use super::ini::{Ini, IniError};
 use super::redact::{REDACTED, is_secret};
 use super::rpkg::RpkgConfig;
 use crate::address;
+use crate::event::ConfigValue;
 
-/// The version of the form of [`InForce`].
+/// The version of the form of [`crate::event::ConfigReport`].
 pub const VERSION: u32 = 1;
 
-/// The values in force.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct InForce {
-    /// [`VERSION`].
-    pub version: u32,
-    /// Sections of the tool's configuration sorted by name, then the Koji profile; keys sorted by name within each.
-    pub values: Vec<ValueInForce>,
+/// All values of the tool's configuration: sections sorted by name, keys sorted by name within each.
+pub fn values_in_force(rpkg: &RpkgConfig) -> Vec<ConfigValue> {
+    rpkg.ini().sections().flat_map(|section| section_values(rpkg.ini(), section)).collect()
 }
 
-/// One value of one section.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct ValueInForce {
-    /// The section that has the value, by itself or inherited from `[DEFAULT]`.
-    pub section: String,
-    /// The key, in lower case.
-    pub key: String,
-    /// The text as it stands in the file.
-    pub raw: String,
-    /// The text with its references replaced; `None` when that fails.
-    pub value: Option<String>,
-    /// Why there is no `value`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub error: Option<String>,
-    /// Where the text stands. For an inherited value that is in `[DEFAULT]`.
-    pub origin: Origin,
-}
-
-/// All values of the tool's configuration, and those of the Koji profile where one is in use.
-pub fn values_in_force(rpkg: &RpkgConfig, koji: Option<&KojiProfile>) -> InForce {
-    let mut values = Vec::new();
-    for section in rpkg.ini().sections() {
-        values.extend(section_values(rpkg.ini(), section));
-    }
-    if let Some(profile) = koji {
-        values.extend(section_values(profile.ini(), &profile.name));
-    }
-    InForce { version: VERSION, values }
-}
-
-fn section_values(ini: &Ini, section: &str) -> Vec<ValueInForce> {
+/// All values of a section.
+pub fn section_values(ini: &Ini, section: &str) -> Vec<ConfigValue> {
     let keys = ini.keys(section).unwrap_or_default();
     keys.into_iter().filter_map(|key| value_in_force(ini, section, key)).collect()
 }
 
-fn value_in_force(ini: &Ini, section: &str, key: &str) -> Option<ValueInForce> {
+fn value_in_force(ini: &Ini, section: &str, key: &str) -> Option<ConfigValue> {
     let raw = ini.raw(section, key)?;
     let secret = is_secret(key);
     let made_of_secrets = secret || ini.references(section, key).iter().any(|name| is_secret(name));
@@ -66,13 +31,14 @@ fn value_in_force(ini: &Ini, section: &str, key: &str) -> Option<ValueInForce> {
         Ok(value) => (value.map(|value| shown(&value.value, made_of_secrets)), None),
         Err(error) => (None, Some(shown_error(&error, made_of_secrets))),
     };
-    Some(ValueInForce {
+    Some(ConfigValue {
         section: section.to_owned(),
         key: key.to_owned(),
         raw: shown(&raw.text, secret),
         value,
         error,
-        origin: raw.origin.clone(),
+        origin: serde_json::to_value(&raw.origin).unwrap_or_default(),
+        place: raw.origin.to_string(),
     })
 }
 
@@ -90,13 +56,14 @@ mod tests {
     #![allow(clippy::unwrap_used, reason = "a test that cannot go on shall stop")]
 
     use super::*;
-    use crate::config::koji::KojiRoots;
+    use crate::config::koji::{KojiProfile, KojiRoots};
     use crate::config::rpkg::RpkgFiles;
+    use crate::event::ConfigReport;
 
     const RPKG: &str = "[DEFAULT]\nhost = h\n[fedpkg.mbs]\noidc_client_secret = s3cret\nauth = %(OIDC_client_secret)s!\n\
                         url = https://u:s3cret@%(host)s/\ntoken_file = %(s3cret)s\n[fedpkg]\nanongiturl = http://%(repo)s\n";
 
-    fn shown() -> InForce {
+    fn shown() -> ConfigReport {
         let folder = tempfile::tempdir().unwrap();
         let system = folder.path().join("fedpkg.conf");
         std::fs::write(&system, RPKG).unwrap();
@@ -104,13 +71,17 @@ mod tests {
         std::fs::write(folder.path().join("koji.conf"), text).unwrap();
         let rpkg = RpkgConfig::load("fedpkg", &RpkgFiles { system, user: None }).unwrap();
         let roots = KojiRoots { etc: folder.path().to_owned(), home: None };
-        values_in_force(&rpkg, Some(&KojiProfile::load("koji", &roots).unwrap()))
+        let mut values = values_in_force(&rpkg);
+        let profile = KojiProfile::load("koji", &roots).unwrap();
+        values.extend(section_values(profile.ini(), &profile.name));
+        ConfigReport { version: VERSION, values }
     }
 
     #[test]
     fn every_value_of_the_sections_is_there_with_its_origin() {
         let shown = shown();
-        let keys: Vec<_> = shown.values.iter().map(|v| format!("{}/{}:{}", v.section, v.key, v.origin.line)).collect();
+        let keys: Vec<_> =
+            shown.values.iter().map(|v| format!("{}/{}:{}", v.section, v.key, v.origin["line"])).collect();
         assert_eq!(
             keys,
             [

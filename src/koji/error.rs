@@ -243,7 +243,8 @@ impl From<SubmitError> for Error {
             // Nothing was made: a working hub that says no to a build refuses it.
             SubmitError::Session(error) if error.kind() == ErrorKind::Server => Error::new(ErrorKind::Refused, error),
             SubmitError::Session(error) => error.into(),
-            error @ (SubmitError::Unknown { .. } | SubmitError::NotFound) => Error::new(ErrorKind::Network, error),
+            SubmitError::Interrupted(interrupted) => interrupted.into(),
+            error @ (SubmitError::Unknown { .. } | SubmitError::NotFound) => Error::new(ErrorKind::Unseen, error),
         }
     }
 }

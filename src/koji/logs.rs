@@ -11,6 +11,7 @@ use bytes::Bytes;
 use super::api::OutputFile;
 use super::xmlrpc::can_be_sent;
 use crate::arch;
+use crate::builder::LogChoice;
 use crate::event::{BuildEvent, LogId, TaskId, Warning};
 use crate::log_lines;
 
@@ -29,27 +30,9 @@ const REFUSALS: u32 = 5;
 /// How many logs one multiCall reads; the hub's requests stay well below 100 calls.
 const LOGS_AT_ONCE: usize = 64;
 
-/// Which logs to show.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct LogFilter {
-    /// None at all (`--no-logs`).
-    pub none: bool,
-    /// Only these names (`--log`), with or without `.log`.
-    pub names: Vec<String>,
-    /// Only logs of these architectures (`--arch`).
-    pub arches: Vec<String>,
-}
-
-impl LogFilter {
-    /// Whether to read a file: Koji's own tools take every file whose name ends in `log`.
-    pub fn wants(&self, name: &str) -> bool {
-        let named = || self.names.iter().any(|wanted| wanted == name || name.strip_suffix(".log") == Some(wanted));
-        let of_arch = || arch_of(name).is_some_and(|arch| self.arches.iter().any(|wanted| wanted == arch));
-        name.ends_with("log")
-            && !self.none
-            && (self.names.is_empty() || named())
-            && (self.arches.is_empty() || of_arch())
-    }
+/// Whether to read a file: Koji's own tools take every file whose name ends in `log`.
+fn wants(choice: &LogChoice, name: &str) -> bool {
+    name.ends_with("log") && choice.wants([name], arch_of(name))
 }
 
 /// The architecture that a log belongs to by its name: koji-containerbuild writes `<arch>.log` for each platform.
@@ -92,7 +75,7 @@ struct Log {
 /// All logs of a build.
 #[derive(Debug, Default)]
 pub struct Logs {
-    filter: LogFilter,
+    choice: LogChoice,
     tail: Option<u64>,
     logs: BTreeMap<(i64, Arc<str>, Arc<str>), Log>,
     /// Those that cannot be asked for, by task and name.
@@ -101,14 +84,14 @@ pub struct Logs {
 }
 
 impl Logs {
-    /// `tail`: show only so many lines of what logs hold when they are first seen.
-    pub fn new(filter: LogFilter, tail: Option<u64>) -> Logs {
-        Logs { filter, tail, ..Logs::default() }
+    /// Those of a build of which nothing is known yet.
+    pub fn new(choice: LogChoice) -> Logs {
+        Logs { tail: choice.tail, choice, ..Logs::default() }
     }
 
     /// Whether any log is to be read at all.
     pub fn wanted(&self) -> bool {
-        !self.filter.none
+        !self.choice.none
     }
 
     /// Takes what `listTaskOutput` says of a task: new logs, sizes, logs that became shorter.
@@ -116,7 +99,7 @@ impl Logs {
         for log in self.of_task(task) {
             log.absent = true;
         }
-        for file in files.iter().filter(|file| self.filter.wants(&file.name)) {
+        for file in files.iter().filter(|file| wants(&self.choice, &file.name)) {
             if !can_be_sent(&file.name) || !can_be_sent(&file.volume) {
                 if self.unspeakable.insert((task, Arc::clone(&file.name))) {
                     let why = "its name holds characters that no call can carry";

@@ -2,15 +2,18 @@
 
 pub mod api;
 pub mod auth;
+pub mod builder;
 pub mod bulk;
 pub mod call;
 pub mod cancel;
 pub mod error;
 pub mod fault;
 mod find;
+pub mod hub;
 pub mod import;
 mod login;
 pub mod logs;
+mod naming;
 pub mod outcome;
 pub mod questions;
 pub mod retry;
@@ -22,3 +25,5 @@ pub mod upload;
 pub mod watch;
 mod wire;
 pub mod xmlrpc;
+
+pub use naming::name_builds;

@@ -10,6 +10,7 @@ use super::fault::FaultKind;
 use super::find;
 use super::session::{Session, SessionError};
 use super::xmlrpc::Value;
+use crate::builder::{Creation, Interrupted};
 use crate::error::ErrorKind;
 use crate::event::{BuildEvent, Warning};
 use crate::request::BuildRequest;
@@ -44,6 +45,9 @@ pub enum SubmitError {
     /// Nothing was submitted.
     #[error(transparent)]
     Session(#[from] SessionError),
+    /// The process was asked to end before anything was sent.
+    #[error(transparent)]
+    Interrupted(#[from] Interrupted),
     /// The hub may have taken the build, and the task could not be found or looked for.
     #[error("it is not known whether the hub took the build")]
     Unknown {
@@ -55,11 +59,23 @@ pub enum SubmitError {
     NotFound,
 }
 
+impl SubmitError {
+    /// Whether it is certain that nothing was submitted.
+    pub fn is_certain(&self) -> bool {
+        matches!(self, SubmitError::Session(_) | SubmitError::Interrupted(_))
+    }
+}
+
 /// Submits the build and gives the task's id.
 ///
 /// # Errors
 /// [`SubmitError::Session`] when nothing was submitted.
-pub async fn submit(session: &mut Session, request: &BuildRequest, baseline: Baseline) -> Result<i64, SubmitError> {
+pub async fn submit(
+    session: &mut Session,
+    request: &BuildRequest,
+    baseline: Baseline,
+    creation: &mut Creation,
+) -> Result<i64, SubmitError> {
     let call = api::build_container(request);
     let posted = Posted::call(&call).map_err(SessionError::from)?;
     let mut number = session.take_number();
@@ -67,12 +83,14 @@ pub async fn submit(session: &mut Session, request: &BuildRequest, baseline: Bas
     let mut submission = Submission { session, call, baseline, may_have_run: false };
     let mut fresh_login = false;
     loop {
+        creation.begins()?;
         let outcome = submission.session.attempt(&posted, number).await;
         let paused = match outcome {
             Ok(Ok(value)) => return submission.answered(&value).await,
             Ok(Err(fault)) => match fault.kind() {
                 FaultKind::Retry => return submission.look().await?.ok_or(SubmitError::NotFound),
                 FaultKind::AuthExpired | FaultKind::Auth if submission.session.is_logged_in() && !fresh_login => {
+                    submission.may_be_given_up(creation);
                     // The fault comes before the hub runs anything, so only an earlier attempt can have made a task.
                     fresh_login = true;
                     let mended = submission.session.log_in_again(fault.kind()).await;
@@ -82,11 +100,13 @@ pub async fn submit(session: &mut Session, request: &BuildRequest, baseline: Bas
                 kind => {
                     // A database may fail in the moment of committing.
                     submission.may_have_run |= kind == FaultKind::Database;
+                    submission.may_be_given_up(creation);
                     submission.session.pause_after_fault(&posted, fault, &mut attempts).await
                 }
             },
             Err(error) => {
                 submission.may_have_run |= error.may_have_run();
+                submission.may_be_given_up(creation);
                 submission.session.pause(posted.operation, error, &mut attempts).await
             }
         };
@@ -111,6 +131,13 @@ struct Submission<'a> {
 }
 
 impl Submission<'_> {
+    /// While it is certain that no attempt was carried out, the user may still say no.
+    fn may_be_given_up(&self, creation: &mut Creation) {
+        if !self.may_have_run {
+            creation.nothing_happened();
+        }
+    }
+
     /// Takes the task's id out of the answer. An answer that holds none is as good as a lost one.
     async fn answered(&mut self, value: &Value) -> Result<i64, SubmitError> {
         self.session.answered_well().await;

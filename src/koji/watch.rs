@@ -14,22 +14,20 @@ use super::api::{self, ContainerResult, OutputFile, TaskInfo};
 use super::bulk::Bulk;
 use super::call::Call;
 use super::fault::{Fault, FaultKind};
-use super::logs::{LogFilter, Logs, Piece};
+use super::logs::{Logs, Piece};
 use super::outcome::{self, Ending, HubLinks};
 use super::retry::{Attempts, Next, Trouble};
 use super::session::{Session, SessionError};
 use super::tree::Tree;
 use super::xmlrpc::{Value, can_be_sent};
-use crate::builder::Interrupt;
+use crate::builder::{Interrupt, LogChoice};
 use crate::event::{BuildEvent, BuildOutcome, FailureLog, LogId, Retry, TaskState, Warning};
 
 /// What to watch and how.
 #[derive(Debug, Clone)]
 pub struct WatchOptions {
     /// Which logs to show.
-    pub logs: LogFilter,
-    /// Show only so many lines of what logs hold when they are first seen.
-    pub tail: Option<u64>,
+    pub logs: LogChoice,
     /// The longest wait between two polls (the profile's `poll_interval`, within 1 s to 10 s).
     pub poll_interval: Duration,
     /// Where the hub's pages and files are.
@@ -247,7 +245,7 @@ impl Watcher {
     fn new(task: i64, options: &WatchOptions) -> Watcher {
         Watcher {
             tree: Tree::new(task),
-            logs: Logs::new(options.logs.clone(), options.tail),
+            logs: Logs::new(options.logs.clone()),
             ending: Ending::default(),
             links: options.links.clone(),
             files: Vec::new(),

@@ -12,9 +12,11 @@
 //!
 //! Each room uses only those below it.
 
+pub mod builder;
 pub mod engine;
 pub mod error;
 pub mod image;
+pub mod options;
 pub mod order;
 pub mod registry;
 pub mod steps;

@@ -22,7 +22,7 @@ use super::run::NOT_THERE_HINT;
 use super::run::docker_build::BUILD_LABEL;
 use super::run::kind::RunKind;
 use super::tekton::{Pod, RUN_LABEL, TaskRun, read};
-use crate::builder::Interrupt;
+use crate::builder::{Interrupt, LogChoice};
 use crate::error::{Error, ErrorKind};
 use crate::event::{BuildEvent, BuildOutcome, Warning};
 use collections::{Change, Observer, Selection};
@@ -49,26 +49,14 @@ pub struct WatchOptions {
     pub created: Option<Value>,
     /// Which logs to show.
     pub logs: LogChoice,
-    /// Show only so many lines of what logs hold when they are first seen.
-    pub tail: Option<u64>,
 }
 
-/// Which logs to show.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct LogChoice {
-    /// None at all.
-    pub none: bool,
-    /// Only these: a task of the pipeline, or a task and a step (`TASK/STEP`).
-    pub names: Vec<String>,
-    /// Only those of these architectures.
-    pub arches: Vec<String>,
-}
-
-impl LogChoice {
-    fn wants(&self, follow: &Follow) -> bool {
-        let any = |wanted: &[String]| wanted.is_empty() || wanted.iter().any(|name| follow.names.contains(name));
-        !self.none && any(&self.names) && any(&self.arches)
-    }
+/// Whether the log of a container is shown.
+fn wants(choice: &LogChoice, follow: &Follow) -> bool {
+    let by_arch = LogChoice { arches: Vec::new(), ..choice.clone() };
+    let is_of_arch = |arch: &String| follow.names.iter().any(|name| name.replace('-', "_") == arch.replace('-', "_"));
+    by_arch.wants(follow.names.iter().map(String::as_str), None)
+        && (choice.arches.is_empty() || choice.arches.iter().any(is_of_arch))
 }
 
 /// Why watching ended without an outcome.
@@ -357,7 +345,7 @@ impl<'a> Watcher<'a> {
         if self.options.logs.none {
             return;
         }
-        let is_shown = self.options.logs.wants(&follow);
+        let is_shown = wants(&self.options.logs, &follow);
         if is_shown {
             self.tell(BuildEvent::LogOpened { log: Arc::clone(&follow.log), arch: follow.arch.clone() }).await;
         }
@@ -367,7 +355,7 @@ impl<'a> Watcher<'a> {
             container: follow.container,
             log: follow.log,
             is_shown,
-            tail: self.options.tail,
+            tail: self.options.logs.tail,
             stage: follow.stage,
             specials: self.specials.0.clone(),
             readable: Arc::clone(&self.readable),

@@ -1,83 +1,86 @@
-//! A build as text while it goes on: task states in the form of Koji's own watcher, logs with labels, bars on a terminal.
+//! What happens, as text: task states in the form of Koji's own watcher, logs with labels, bars on a terminal.
+
+mod answers;
 
 use std::collections::BTreeMap;
 use std::io::{self, Write};
 use std::time::{Duration, Instant};
 
-use crate::event::{BuildEvent, BuildOutcome, BuilderKind, Outcome, Retry, Stamped, TaskId, TaskState, Warning};
+use crate::event::{
+    BuildEvent, BuildId, BuildOutcome, Finish, Manner, Outcome, ProgressFrom, Retry, Stamped, Standing, TaskId,
+    TaskState, Warning,
+};
 
 use super::bars::Bars;
+use super::line::{Line, Tone};
 use super::logs::ShownLogs;
 use super::mode::OutputMode;
 use super::progress::BuildProgress;
-use super::{Screen, sanitize, summary};
+use super::writer::Writer;
+use super::{ReportOptions, Screen, summary};
 
-/// So much log text is collected before it is written between bars, so that they do not flicker.
-const BETWEEN_BARS: usize = 256 * 1024;
-/// How long log text may wait for that.
-const BAR_PERIOD: Duration = Duration::from_millis(50);
+/// A reason that stands no further above on the same screen is not told again.
+const STILL_SEEN: u64 = 1500;
 
 /// The text reporter.
 pub struct Live<Out, Err> {
     mode: OutputMode,
     program: String,
-    out: Out,
-    err: Err,
+    writer: Writer<Out, Err>,
     logs: ShownLogs,
     tasks: BTreeMap<TaskId, Task>,
     progress: BuildProgress,
-    bars: Option<Bars>,
-    waiting: Vec<u8>,
-    last_write: Instant,
     last_news: Instant,
     heartbeat: Option<Duration>,
     started: Instant,
     announced: bool,
-    /// Who builds: on this machine a build ends with us.
-    builder: Option<BuilderKind>,
+    /// How the build is to be told; nothing is known of it before there is one.
+    manner: Option<&'static Manner>,
+    /// What names the build that was submitted, while it was not told: where `-q` is given, it is when nothing else does.
+    untold: Option<Line>,
+    /// The reason for the first task's failure, and how much had been written when it was told.
+    told_reason: Option<(String, u64)>,
+    /// That the server does not answer, in words.
+    away: Option<String>,
+    /// Builds that were submitted from here: a table needs all of them.
+    standings: Vec<Standing>,
 }
 
 #[derive(Debug)]
 struct Task {
     label: String,
+    arch: Option<String>,
     depth: usize,
     state: TaskState,
     host: Option<String>,
 }
 
 impl<Out: Write, Err: Write> Live<Out, Err> {
-    /// `bars` is where bars are drawn, where the mode has any.
-    pub fn new(mode: OutputMode, program: String, heartbeat: Option<Duration>, out: Out, err: Err) -> Self {
+    /// Shows on these streams, with bars on standard error where the mode has any.
+    pub fn new(mode: OutputMode, options: ReportOptions, out: Out, err: Err) -> Self {
         let bars = mode.bars.then(|| Bars::new(mode.utf8));
-        Self::with_bars(mode, program, heartbeat, out, err, bars)
+        Self::with_bars(mode, options, out, err, bars)
     }
 
     /// As [`Live::new`], with bars drawn somewhere else (a terminal in memory).
-    pub fn with_bars(
-        mode: OutputMode,
-        program: String,
-        heartbeat: Option<Duration>,
-        out: Out,
-        err: Err,
-        bars: Option<Bars>,
-    ) -> Self {
+    pub fn with_bars(mode: OutputMode, options: ReportOptions, out: Out, err: Err, bars: Option<Bars>) -> Self {
         let now = Instant::now();
         Live {
-            mode,
-            program,
-            out,
-            err,
+            program: options.program,
+            writer: Writer::new(&mode, out, err, bars),
             logs: ShownLogs::default(),
             tasks: BTreeMap::new(),
             progress: BuildProgress::default(),
-            bars,
-            waiting: Vec::new(),
-            last_write: now,
             last_news: now,
-            heartbeat: heartbeat.filter(|period| !period.is_zero()),
+            heartbeat: options.heartbeat.filter(|period| !period.is_zero() && !mode.quiet),
             started: now,
             announced: false,
-            builder: None,
+            manner: None,
+            untold: None,
+            told_reason: None,
+            away: None,
+            standings: Vec::new(),
+            mode,
         }
     }
 
@@ -87,103 +90,136 @@ impl<Out: Write, Err: Write> Live<Out, Err> {
             self.redraw();
         }
         match event {
-            BuildEvent::LogOpened { log, arch } => self.logs.opened(log, arch.as_deref()),
-            BuildEvent::LogAppended { log, bytes, .. } => {
-                self.logs.append(log, bytes, &self.mode, &mut self.waiting);
-                let wait =
-                    self.bars.is_some() && self.waiting.len() < BETWEEN_BARS && self.last_write.elapsed() < BAR_PERIOD;
-                if !wait {
-                    self.write_waiting()?;
-                }
+            BuildEvent::LogOpened { .. }
+            | BuildEvent::LogAppended { .. }
+            | BuildEvent::LogSkipped { .. }
+            | BuildEvent::LogRestarted { .. }
+            | BuildEvent::LogClosed { .. } => self.log(event),
+            BuildEvent::Progress { .. } => Ok(()),
+            BuildEvent::Submitted { build, url, manner } => {
+                self.begin(manner);
+                self.created(build, url.as_deref())
             }
-            BuildEvent::LogClosed { log } => {
-                self.logs.flush(log, &self.mode, &mut self.waiting);
-                self.write_waiting()?;
+            BuildEvent::Attached { url, manner, .. } => {
+                self.begin(manner);
+                url.as_ref().map_or(Ok(()), |url| self.info(format!("Task info: {url}")))
             }
-            BuildEvent::LogRestarted { log, had } => {
-                self.logs.flush(log, &self.mode, &mut self.waiting);
-                self.say(&format!("{} was started anew after {had} bytes", log.name))?;
-            }
-            BuildEvent::LogSkipped { .. } | BuildEvent::Progress { .. } => {}
-            BuildEvent::Submitted { builder: BuilderKind::Local, .. } => {
-                self.builder = Some(BuilderKind::Local);
-                self.logs.by_name_only();
-                self.progress.are_steps = true;
-            }
-            BuildEvent::Submitted { builder: BuilderKind::Osbs, id, .. } => {
-                self.in_cluster();
-                self.info(&format!("Created build: {id}"))?;
-            }
-            BuildEvent::Submitted { id, url, .. } => {
-                let url = url.as_deref().unwrap_or("(no page)");
-                self.info(&format!("Created task: {id}\nTask info: {url}"))?;
-            }
-            BuildEvent::Attached { builder: BuilderKind::Osbs, .. } => self.in_cluster(),
-            BuildEvent::Attached { url: Some(url), .. } => self.info(&format!("Task info: {url}"))?,
-            BuildEvent::Attached { .. } => {}
-            BuildEvent::TaskOpened { task, parent, label, state, host, .. } => {
-                self.task_opened(task, parent.as_ref(), label, *state, host.clone())?;
+            BuildEvent::TaskOpened { task, parent, label, arch, state, host } => {
+                let known = Task::new(label, arch.as_deref(), *state, host.clone());
+                self.task_opened(task, parent.as_ref(), known)
             }
             BuildEvent::TaskStateChanged { task, to, host, reason, .. } => {
-                self.task_changed(task, *to, host.clone(), reason.as_deref())?;
+                self.task_changed(task, *to, host.clone(), reason.as_deref())
             }
-            BuildEvent::TaskWaiting { task, reason } => self.task_news(task, "waits", reason)?,
+            BuildEvent::TaskWaiting { task, reason } => self.task_news(task, "waits", reason),
             BuildEvent::TaskRetried { task, attempt, reason } => {
-                self.task_news(task, &format!("begins again, attempt {attempt}"), reason)?;
+                self.task_news(task, &format!("begins again, attempt {attempt}"), reason)
             }
-            BuildEvent::Retrying(retry) => self.retrying(retry)?,
-            BuildEvent::Reconnected => self.say("the server answers again")?,
-            BuildEvent::Warned(warning) => self.warned(warning)?,
-            BuildEvent::Finished(outcome) => self.finished(outcome)?,
+            BuildEvent::Retrying(retry) => self.retrying(retry),
+            BuildEvent::Reconnected => {
+                self.away = None;
+                self.note("the server answers again")
+            }
+            BuildEvent::Warned(warning) => self.warned(warning),
+            BuildEvent::Noted { text } => self.note(Line::new().text(text)),
+            BuildEvent::Waiting { what, since } => {
+                self.note(format!("waiting for {what}, {} so far", summary::duration(*since)))
+            }
+            BuildEvent::Found(_)
+            | BuildEvent::Checked(_)
+            | BuildEvent::DryRun(_)
+            | BuildEvent::Standing(_)
+            | BuildEvent::Configured(_)
+            | BuildEvent::Setting { .. } => self.answer(event),
+            BuildEvent::Finished(finish) => self.finished(finish),
+            BuildEvent::Failed(fault) => self.failed(fault),
+        }
+    }
+
+    /// What a log says, and what becomes of it.
+    fn log(&mut self, event: &BuildEvent) -> io::Result<()> {
+        if self.mode.quiet {
+            return Ok(());
+        }
+        let Live { logs, mode, writer, .. } = self;
+        match event {
+            BuildEvent::LogOpened { log, arch } => logs.opened(log, arch.as_deref()),
+            BuildEvent::LogAppended { log, bytes, .. } => {
+                writer.collect(|waiting| logs.append(log, bytes, mode, waiting))?;
+            }
+            BuildEvent::LogClosed { log } => {
+                writer.collect(|waiting| logs.flush(log, mode, waiting))?;
+                writer.write()?;
+            }
+            BuildEvent::LogRestarted { log, had } => {
+                writer.collect(|waiting| logs.flush(log, mode, waiting))?;
+                self.note(format!("{} was started anew after {had} bytes", log.name))?;
+            }
+            _ => {}
         }
         Ok(())
     }
 
-    fn task_opened(
-        &mut self,
-        task: &TaskId,
-        parent: Option<&TaskId>,
-        label: &str,
-        state: TaskState,
-        host: Option<String>,
-    ) -> io::Result<()> {
+    fn task_opened(&mut self, task: &TaskId, parent: Option<&TaskId>, known: Task) -> io::Result<()> {
         if !std::mem::replace(&mut self.announced, true) && !self.is_here() {
-            self.print("Watching tasks (this may be safely interrupted)...")?;
+            self.info("Watching tasks (this may be safely interrupted)...")?;
         }
         let depth = parent.and_then(|parent| self.tasks.get(parent)).map_or(0, |parent| parent.depth + 1);
-        let known = Task { label: sanitize::line(label.as_bytes()).into_owned(), depth, state, host };
-        let name = self.name_of(task, &known);
-        let line = format!("{:width$}{name}: {}", "", known.standing(), width = 2 * depth);
+        let known = Task { depth, ..known };
+        let line = self.about(task, &known).add(": ").toned(known.tone(), known.standing());
+        // A failed task's reason comes right after, in a line of its own; steps that wait for their turn are no news.
+        let is_told = !(known.state == TaskState::Failed || (known.state == TaskState::Free && !self.counts_tasks()));
         self.tasks.insert(task.clone(), known);
         self.count_tasks();
-        // A failed task's reason comes right after, in a line of its own; steps that wait for their turn are no news.
-        let is_told = state == TaskState::Failed || (state == TaskState::Free && !self.is_on_koji());
-        if is_told { Ok(()) } else { self.print(&line) }
+        if is_told { self.info(line) } else { Ok(()) }
     }
 
-    /// The build is a PipelineRun.
-    fn in_cluster(&mut self) {
-        self.builder = Some(BuilderKind::Osbs);
-        self.logs.by_name_only();
-        self.progress.are_counted = true;
-    }
-
-    /// What a task is called in lines about it. A TaskRun's own name says nothing that the task's does not.
-    fn name_of(&self, task: &TaskId, known: &Task) -> String {
-        if self.builder == Some(BuilderKind::Osbs) && known.depth > 0 {
-            return known.label.clone();
+    /// There is a build, and it is to be told like this.
+    fn begin(&mut self, manner: &'static Manner) {
+        self.manner = Some(manner);
+        self.started = Instant::now();
+        if manner.logs_by_name {
+            self.logs.by_name_only();
         }
-        format!("{task} {}", known.label)
+        self.progress.are_counted = manner.progress == ProgressFrom::Counted;
+        self.progress.are_steps = manner.progress == ProgressFrom::Steps;
     }
 
-    /// Whether the build is a task on a hub; Koji's own words are for those alone.
-    fn is_on_koji(&self) -> bool {
-        self.builder.is_none_or(|builder| builder == BuilderKind::Koji)
+    fn created(&mut self, build: &BuildId, url: Option<&str>) -> io::Result<()> {
+        let Some(noun) = self.manner.and_then(|manner| manner.created) else { return Ok(()) };
+        let line = Line::from(format!("Created {noun}: {}", build.id));
+        if self.mode.quiet {
+            self.untold = Some(line);
+            return Ok(());
+        }
+        self.info(line)?;
+        url.map_or(Ok(()), |url| self.info(format!("Task info: {url}")))
     }
 
-    /// Whether the build is on this machine.
+    /// The beginning of a line about a task: as far in as it is deep, and what the task is called.
+    fn about(&self, task: &TaskId, known: &Task) -> Line {
+        Line::new().add("  ".repeat(known.depth)).add(self.name_of(task, known))
+    }
+
+    /// What a task is called in lines about it.
+    fn name_of(&self, task: &TaskId, known: &Task) -> String {
+        let by_label = self.manner.is_some_and(|manner| !manner.ids_in_lines);
+        if by_label && known.depth > 0 { known.label.clone() } else { format!("{task} {}", known.label) }
+    }
+
+    /// Whether tasks are told as Koji tells them: with counters, and those that wait for their turn.
+    fn counts_tasks(&self) -> bool {
+        self.manner.is_none_or(|manner| manner.counters)
+    }
+
+    /// Whether the build ends with us.
     fn is_here(&self) -> bool {
-        self.builder == Some(BuilderKind::Local)
+        self.manner.is_some_and(|manner| !manner.outlives_us)
+    }
+
+    /// Whether the builder counts what is done.
+    fn is_counted(&self) -> bool {
+        self.manner.is_some_and(|manner| manner.progress == ProgressFrom::Counted)
     }
 
     fn task_changed(
@@ -197,29 +233,29 @@ impl<Out: Write, Err: Write> Live<Out, Err> {
         let before = (known.state != to || to != TaskState::Failed).then(|| known.standing());
         known.state = to;
         known.host = host;
-        let standing = match (to, reason) {
-            (TaskState::Failed, Some(reason)) => format!("FAILED: {}", sanitize::text(reason)),
-            _ => known.standing(),
-        };
-        let news = before.map_or(standing.clone(), |before| format!("{before} -> {standing}"));
-        let depth = known.depth;
         let Some(known) = self.tasks.get(task) else { return Ok(()) };
-        let line = format!("{:width$}{}: {news}", "", self.name_of(task, known), width = 2 * depth);
+        let before = before.map(|before| format!("{before} -> ")).unwrap_or_default();
+        let mut line = self.about(task, known).add(": ").add(before).toned(known.tone(), known.standing());
+        if let (TaskState::Failed, Some(reason)) = (to, reason) {
+            line = line.add(": ").text(reason);
+            if known.depth == 0 && !self.mode.quiet {
+                self.told_reason = Some((reason.to_owned(), self.writer.written()));
+            }
+        }
         // That a TaskRun has a pod, which waits for its turn, is no news; why it has to wait is told when that is known.
-        let is_told = to != TaskState::Assigned || self.is_on_koji();
+        let is_told = to != TaskState::Assigned || self.counts_tasks();
         if is_told {
-            self.print(&line)?;
+            self.info(line)?;
         }
         self.count_tasks();
-        if to.is_final() && self.is_on_koji() { self.print(&self.counters()) } else { Ok(()) }
+        if to.is_final() && self.counts_tasks() { self.info(self.counters()) } else { Ok(()) }
     }
 
     /// A line about a task that is no change of its state.
     fn task_news(&mut self, task: &TaskId, what: &str, reason: &str) -> io::Result<()> {
         let Some(known) = self.tasks.get(task) else { return Ok(()) };
-        let reason = sanitize::text(reason);
-        let line = format!("{:width$}{} {what}: {reason}", "", self.name_of(task, known), width = 2 * known.depth);
-        self.print(&line)
+        let line = self.about(task, known).add(" ").add(what).add(": ").text(reason);
+        self.info(line)
     }
 
     /// Koji's line of counters; what was cancelled counts as done.
@@ -236,7 +272,7 @@ impl<Out: Write, Err: Write> Live<Out, Err> {
 
     fn count_tasks(&mut self) {
         // A cluster's pipeline says how many there are, also of those that have not begun.
-        if self.builder == Some(BuilderKind::Osbs) {
+        if self.is_counted() {
             return self.redraw();
         }
         // On this machine the build itself is no step of its own.
@@ -247,46 +283,71 @@ impl<Out: Write, Err: Write> Live<Out, Err> {
     }
 
     fn retrying(&mut self, retry: &Retry) -> io::Result<()> {
-        let of = retry.of.map(|of| format!(" of {of}")).unwrap_or_default();
-        let delay = summary::duration(retry.delay);
-        let why = sanitize::line(retry.why.as_bytes());
-        self.say(&format!("{} failed ({why}); trying again in {delay}, attempt {}{of}", retry.operation, retry.attempt))
+        let Retry { operation, attempt, of, delay, why } = retry;
+        let of = of.map(|of| format!(" of {of}")).unwrap_or_default();
+        self.away = Some(format!("no answer, attempt {attempt}{of}"));
+        let delay = summary::duration(*delay);
+        self.note(format!("{operation} failed ({why}); trying again in {delay}, attempt {attempt}{of}"))
     }
 
     fn warned(&mut self, warning: &Warning) -> io::Result<()> {
-        let text = match warning {
-            Warning::User { text } => sanitize::text(text),
-            Warning::Degraded { what, why } => format!("{what} does not work: {}", sanitize::text(why)),
-            Warning::Omitted { what, why } => {
-                format!("not done here: {}: {}", sanitize::text(what), sanitize::text(why))
+        let line = Line::new().toned(Tone::Warning, "warning:").add(" ");
+        self.writer.say(match warning {
+            Warning::User { text } | Warning::General { text } => line.text(text),
+            Warning::Degraded { what, why } => line.add(what).add(" does not work: ").text(why),
+            Warning::Omitted { what, why } => line.add("not done here: ").add(what).add(": ").text(why),
+            Warning::Exposed { server } => line.add(format_args!("the password goes to {server} in clear text")),
+            Warning::SessionRenewed { server } => {
+                line.add(format_args!("the session on {server} had ended and was renewed"))
             }
-            Warning::Exposed { server } => format!("the password goes to {server} in clear text"),
-            Warning::SessionRenewed { server } => format!("the session on {server} had ended and was renewed"),
-            Warning::Adopted { task } => format!(
+            Warning::Adopted { task } => line.add(format_args!(
                 "the answer to the submission was lost; {task} is what the server made of it, nothing was submitted twice"
-            ),
-        };
-        self.say(&format!("warning: {text}"))
+            )),
+        })
     }
 
-    fn finished(&mut self, outcome: &BuildOutcome) -> io::Result<()> {
-        self.write_waiting()?;
-        if let Some(bars) = self.bars.take() {
-            bars.clear();
+    /// The end of a command that did what it was asked for.
+    fn finished(&mut self, finish: &Finish) -> io::Result<()> {
+        self.end_what_moves()?;
+        match &finish.outcome {
+            Some(outcome) => self.outcome(outcome),
+            None => self.untold.take().map_or(Ok(()), |line| self.writer.print(line)),
         }
+    }
+
+    /// The end of a build.
+    fn outcome(&mut self, outcome: &BuildOutcome) -> io::Result<()> {
         let label = self.tasks.get(&outcome.id).map_or("", |task| task.label.as_str());
         if outcome.outcome != Outcome::Detached {
             let verdict = summary::verdict(label, outcome);
-            self.print(&format!("\n{verdict}"))?;
+            if self.writer.written() > 0 {
+                self.writer.print("")?;
+            }
+            self.writer.print(verdict)?;
         }
-        if outcome.outcome == Outcome::Succeeded && !self.mode.quiet {
-            self.out.write_all(summary::result_block(outcome, !self.is_here()).as_bytes())?;
-            self.out.flush()?;
+        if outcome.outcome == Outcome::Succeeded {
+            let by_server = self.manner.is_none_or(|manner| manner.whole_result);
+            summary::result_block(outcome, by_server).into_iter().try_for_each(|line| self.writer.print(line))?;
         }
         if !self.mode.quiet || outcome.outcome != Outcome::Succeeded {
-            self.err.write_all(summary::talk(outcome, self.watch_with()).as_bytes())?;
+            let talk = summary::talk(outcome, self.watch_with(), self.is_reason_seen(outcome));
+            talk.into_iter().try_for_each(|line| self.writer.say(line))?;
         }
-        self.err.flush()
+        Ok(())
+    }
+
+    /// Whether the reason of a failure stands on the screen already, a few lines above.
+    fn is_reason_seen(&self, outcome: &BuildOutcome) -> bool {
+        let (Some((told, at)), Some(failure)) = (&self.told_reason, &outcome.failure) else { return false };
+        let since = self.writer.written().saturating_sub(*at).saturating_sub(told.len() as u64);
+        self.mode.one_place && told.contains(failure.reason.trim()) && since < STILL_SEEN
+    }
+
+    /// Nothing more will be watched.
+    fn end_what_moves(&mut self) -> io::Result<()> {
+        self.writer.write()?;
+        self.writer.end_bars();
+        self.tell_standings()
     }
 
     /// What to type for watching the build again; a build on this machine cannot be.
@@ -294,61 +355,45 @@ impl<Out: Write, Err: Write> Live<Out, Err> {
         (!self.is_here()).then_some(self.program.as_str())
     }
 
-    /// A line on standard output that `-q` hides.
-    fn info(&mut self, line: &str) -> io::Result<()> {
-        if self.mode.quiet { Ok(()) } else { self.print(line) }
+    /// A line on standard output that is no result: `-q` hides it.
+    fn info(&mut self, line: impl Into<Line>) -> io::Result<()> {
+        if self.mode.quiet { Ok(()) } else { self.writer.print(line) }
     }
 
-    /// A line on standard output.
-    fn print(&mut self, line: &str) -> io::Result<()> {
-        self.waiting.extend_from_slice(line.as_bytes());
-        self.waiting.push(b'\n');
-        self.write_waiting()
-    }
-
-    /// A line on standard error.
-    fn say(&mut self, line: &str) -> io::Result<()> {
-        self.write_waiting()?;
-        let Live { bars, err, .. } = self;
-        between_bars(bars.as_ref(), || {
-            writeln!(err, "{line}")?;
-            err.flush()
-        })
-    }
-
-    fn write_waiting(&mut self) -> io::Result<()> {
-        if self.waiting.is_empty() {
-            return Ok(());
-        }
-        let Live { bars, out, waiting, .. } = self;
-        let written = between_bars(bars.as_ref(), || {
-            out.write_all(waiting)?;
-            out.flush()
-        });
-        self.waiting.clear();
-        self.last_write = Instant::now();
-        written
+    /// A line on standard error that `-q` hides.
+    fn note(&mut self, line: impl Into<Line>) -> io::Result<()> {
+        if self.mode.quiet { Ok(()) } else { self.writer.say(line) }
     }
 
     fn redraw(&mut self) {
-        if self.bars.is_none() {
+        let is_build = self.manner.is_some() || !self.tasks.is_empty();
+        if !is_build || self.writer.bars().is_none() {
             return;
         }
-        let standing = self.standing();
-        if let Some(bars) = &mut self.bars {
+        let standing = self.away.clone().unwrap_or_else(|| self.standing());
+        if let Some(bars) = self.writer.bars() {
             bars.draw(&self.progress, &standing, self.started.elapsed());
         }
     }
 
+    /// After a long silence: what is known.
+    fn heartbeat(&self) -> Line {
+        let told =
+            self.progress.rows().filter_map(|(label, progress)| Some(format!("{label}: {}", progress.phase.as_ref()?)));
+        let news: Vec<String> = told.collect();
+        let news = if news.is_empty() { format!("no news, {}", self.standing()) } else { news.join("; ") };
+        format!("still watching after {}: {news}", summary::duration(self.started.elapsed())).into()
+    }
+
     /// What the build is at: the state of the task at work; on this machine the steps at work.
     fn standing(&self) -> String {
-        if self.is_here() || self.builder == Some(BuilderKind::Osbs) {
+        if self.is_here() || self.is_counted() {
             let steps = self.tasks.values().filter(|task| task.depth > 0 && task.state == TaskState::Open);
-            let steps: Vec<&str> = steps.map(|task| task.label.as_str()).collect();
+            let steps: Vec<&str> = steps.map(|task| task.arch.as_deref().unwrap_or(&task.label)).collect();
             return if steps.is_empty() { "beginning".to_owned() } else { steps.join(", ") };
         }
         let open = self.tasks.values().find(|task| !task.state.is_final());
-        open.map_or_else(|| "waiting for the hub".to_owned(), Task::standing)
+        open.map_or_else(|| "beginning".to_owned(), Task::standing)
     }
 }
 
@@ -358,42 +403,32 @@ impl<Out: Write, Err: Write> Screen for Live<Out, Err> {
     }
 
     fn tick(&mut self) -> io::Result<()> {
-        self.logs.flush_stale(&self.mode, &mut self.waiting);
-        self.write_waiting()?;
+        let Live { logs, mode, writer, .. } = self;
+        writer.collect(|waiting| logs.flush_stale(mode, waiting))?;
+        writer.write()?;
         self.redraw();
         let silent = self.last_news.elapsed();
-        if self.bars.is_none() && self.heartbeat.is_some_and(|period| silent >= period) {
+        if self.writer.bars().is_none() && self.heartbeat.is_some_and(|period| silent >= period) {
             self.last_news = Instant::now();
-            let news: Vec<String> = self
-                .progress
-                .rows()
-                .filter_map(|(label, progress)| Some(format!("{label}: {}", progress.phase.as_ref()?)))
-                .collect();
-            let news = if news.is_empty() { "no news".to_owned() } else { news.join("; ") };
-            self.say(&format!("still watching after {}: {news}", summary::duration(self.started.elapsed())))?;
+            self.writer.say(self.heartbeat())?;
         }
         Ok(())
     }
 
-    fn close(&mut self) {
-        let _ = self.write_waiting();
-        if let Some(bars) = self.bars.take() {
-            bars.clear();
-        }
-        let _ = self.out.flush();
-        let _ = self.err.flush();
-    }
-}
-
-/// Writes with the bars out of the way.
-fn between_bars<T>(bars: Option<&Bars>, write: impl FnOnce() -> T) -> T {
-    match bars {
-        Some(bars) => bars.suspend(write),
-        None => write(),
+    fn close(&mut self) -> io::Result<()> {
+        self.end_what_moves()
     }
 }
 
 impl Task {
+    fn new(label: &str, arch: Option<&str>, state: TaskState, host: Option<String>) -> Task {
+        Task { label: label.to_owned(), arch: arch.map(str::to_owned), depth: 0, state, host }
+    }
+
+    fn tone(&self) -> Tone {
+        if self.state == TaskState::Failed { Tone::Bad } else { Tone::Plain }
+    }
+
     /// The state in Koji's words (`TaskWatcher.display_state`).
     fn standing(&self) -> String {
         match (self.state, &self.host) {

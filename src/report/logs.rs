@@ -10,19 +10,6 @@ use crate::log_lines::LineSplitter;
 use super::mode::OutputMode;
 use super::sanitize;
 
-/// Which logs of a build are shown.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct LogView {
-    /// None at all.
-    pub none: bool,
-    /// Only these, with or without `.log`.
-    pub names: Vec<String>,
-    /// Only those of these architectures.
-    pub arches: Vec<String>,
-    /// Tell after so long a silence that we are still there; `None` for never. Not where bars are drawn.
-    pub heartbeat: Option<Duration>,
-}
-
 /// How long a line may stay unfinished before it is shown as it is.
 const PATIENCE: Duration = Duration::from_secs(1);
 /// Labels are padded to the widest, but not beyond this.

@@ -1,8 +1,6 @@
 //! How output looks, decided once out of the command line, the environment and what the streams are.
 
-use std::io::IsTerminal as _;
-
-use super::logs::LogView;
+use super::reader::{self, Stream};
 
 /// The shape of what goes to standard output.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,10 +25,12 @@ pub enum Color {
 /// What the decision is made from.
 #[derive(Debug, Clone)]
 pub struct Surroundings {
-    /// Whether standard output is a terminal.
-    pub stdout_terminal: bool,
-    /// Whether standard error is a terminal.
-    pub stderr_terminal: bool,
+    /// What standard output is.
+    pub stdout: Stream,
+    /// What standard error is.
+    pub stderr: Stream,
+    /// Both are the same terminal, file or pipe.
+    pub one_place: bool,
     /// `NO_COLOR` is set and not empty.
     pub no_color: bool,
     /// `CLICOLOR_FORCE` is set and not `0`.
@@ -46,8 +46,10 @@ pub struct Surroundings {
 pub struct OutputMode {
     /// The shape of standard output.
     pub format: Format,
-    /// Whether remote text has to be made harmless on standard output.
+    /// Whether what is quoted (logs, a dry run) has to be made harmless on standard output: where a terminal shows it in the end.
     pub sanitize_stdout: bool,
+    /// Whether people see both streams in one place.
+    pub one_place: bool,
     /// Colour on standard output.
     pub color_stdout: bool,
     /// Colour on standard error.
@@ -56,7 +58,7 @@ pub struct OutputMode {
     pub bars: bool,
     /// Whether bars may use more than ASCII.
     pub utf8: bool,
-    /// Neither the submission nor the result is told, and no logs.
+    /// Only results, warnings, findings and errors are told.
     pub quiet: bool,
 }
 
@@ -68,9 +70,11 @@ impl Surroundings {
         let ci = ["CI", "GITHUB_ACTIONS", "GITLAB_CI"].iter().any(|name| set(name));
         let locale = ["LC_ALL", "LC_CTYPE", "LANG"].map(text).into_iter().find(|value| !value.is_empty());
         let locale = locale.unwrap_or_default().to_ascii_lowercase();
+        let (stdout, stderr) = (std::io::stdout(), std::io::stderr());
         Surroundings {
-            stdout_terminal: std::io::stdout().is_terminal(),
-            stderr_terminal: std::io::stderr().is_terminal(),
+            stdout: Stream::of(&stdout),
+            stderr: Stream::of(&stderr),
+            one_place: reader::are_one(&stdout, &stderr),
             no_color: set("NO_COLOR"),
             force_color: set("CLICOLOR_FORCE") && text("CLICOLOR_FORCE") != "0",
             plain: ci || text("TERM") == "dumb",
@@ -82,25 +86,24 @@ impl Surroundings {
 impl OutputMode {
     /// Decides.
     pub fn decide(format: Format, color: Color, quiet: bool, around: &Surroundings) -> OutputMode {
-        let colored = |terminal: bool| match color {
+        let colored = |stream: Stream| match color {
             Color::Always => true,
             Color::Never => false,
-            Color::Auto => !around.no_color && (around.force_color || (terminal && !around.plain)),
+            Color::Auto => !around.no_color && (around.force_color || (stream == Stream::Terminal && !around.plain)),
         };
+        // Somebody who looks at a terminal through `| tee` sees what is written to the pipe between what is drawn.
+        let through_pipe = around.stdout == Stream::Pipe && around.stderr == Stream::Terminal;
+        let is_drawn_on = around.stderr == Stream::Terminal && around.stdout != Stream::Pipe && !around.plain;
         OutputMode {
             format,
-            sanitize_stdout: around.stdout_terminal,
-            color_stdout: colored(around.stdout_terminal) && format == Format::Text,
-            color_stderr: colored(around.stderr_terminal),
-            bars: around.stderr_terminal && !around.plain && !quiet && format == Format::Text,
+            sanitize_stdout: around.stdout == Stream::Terminal || through_pipe,
+            one_place: around.one_place,
+            color_stdout: colored(around.stdout) && format == Format::Text,
+            color_stderr: colored(around.stderr),
+            bars: is_drawn_on && !quiet && format == Format::Text,
             utf8: around.utf8,
             quiet,
         }
-    }
-
-    /// The logs to show: none when the user wants quiet.
-    pub fn logs(&self, view: LogView) -> LogView {
-        if self.quiet && self.format == Format::Text { LogView { none: true, ..view } } else { view }
     }
 }
 
@@ -109,20 +112,24 @@ mod tests {
     use super::*;
 
     const PIPE: Surroundings = Surroundings {
-        stdout_terminal: false,
-        stderr_terminal: false,
+        stdout: Stream::Pipe,
+        stderr: Stream::Pipe,
+        one_place: false,
         no_color: false,
         force_color: false,
         plain: false,
         utf8: true,
     };
-    const TERMINAL: Surroundings = Surroundings { stdout_terminal: true, stderr_terminal: true, ..PIPE };
+    const TERMINAL: Surroundings =
+        Surroundings { stdout: Stream::Terminal, stderr: Stream::Terminal, one_place: true, ..PIPE };
 
     #[test]
     fn colour_and_bars() {
         let cases = [
             ("terminal", TERMINAL, Color::Auto, true, true),
             ("pipe", PIPE, Color::Auto, false, false),
+            ("through tee", Surroundings { stdout: Stream::Pipe, ..TERMINAL }, Color::Auto, false, false),
+            ("into a file", Surroundings { stdout: Stream::File, ..TERMINAL }, Color::Auto, false, true),
             ("NO_COLOR", Surroundings { no_color: true, ..TERMINAL }, Color::Auto, false, true),
             ("CI", Surroundings { plain: true, ..TERMINAL }, Color::Auto, false, false),
             ("forced in a pipe", Surroundings { force_color: true, ..PIPE }, Color::Auto, true, false),
@@ -142,5 +149,16 @@ mod tests {
         }
         let json = OutputMode::decide(Format::Json, Color::Always, false, &TERMINAL);
         assert_eq!((json.color_stdout, json.bars), (false, false));
+    }
+
+    #[test]
+    fn what_is_quoted_keeps_its_bytes_where_no_terminal_shows_it() {
+        let tee = Surroundings { stdout: Stream::Pipe, ..TERMINAL };
+        let file = Surroundings { stdout: Stream::File, ..TERMINAL };
+        for (what, around, clean) in
+            [("terminal", TERMINAL, true), ("tee", tee, true), ("file", file, false), ("pipe", PIPE, false)]
+        {
+            assert_eq!(OutputMode::decide(Format::Text, Color::Auto, false, &around).sanitize_stdout, clean, "{what}");
+        }
     }
 }

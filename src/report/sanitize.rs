@@ -1,6 +1,4 @@
-//! Makes remote text harmless on a terminal: no control sequences, no characters that rearrange or hide others.
-//!
-//! Files and pipes get the bytes as they are; only what goes to a terminal passes through here.
+//! Makes text from elsewhere harmless on a terminal: no control sequences, no characters that rearrange or hide others.
 
 use std::borrow::Cow;
 
@@ -23,6 +21,23 @@ pub fn line(bytes: &[u8]) -> Cow<'_, str> {
 /// Text of several lines, safe to print; newlines stay.
 pub fn text(text: &str) -> String {
     text.split('\n').map(|part| line(part.as_bytes())).collect::<Vec<_>>().join("\n")
+}
+
+/// As [`text`], with colours and other styles left as they are (those of clap's messages).
+pub fn styled(text: &str) -> String {
+    let mut safe = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(start) = rest.find("\x1b[") {
+        let (before, sequence) = rest.split_at(start);
+        let length =
+            sequence[2..].find(|c: char| !c.is_ascii_digit() && c != ';').map_or(sequence.len(), |end| end + 3);
+        let is_style = sequence.as_bytes().get(length - 1) == Some(&b'm');
+        let end = if is_style { length } else { 2 };
+        safe.push_str(&self::text(before));
+        safe.push_str(if is_style { &sequence[..end] } else { "\u{fffd}" });
+        rest = &sequence[end..];
+    }
+    safe + &self::text(rest)
 }
 
 fn clean(text: &str) -> String {
@@ -80,15 +95,23 @@ fn skip_parameters(characters: &mut Characters<'_>) {
     characters.next_if(|c| ('@'..='~').contains(c));
 }
 
-/// Bidirectional controls, zero-width characters and tags: they make text look like other text.
+/// Characters that Unicode shows as nothing (zero-width ones, fillers, tags), and those that rearrange others: they make text look like
+/// other text.
 fn hides_or_rearranges(c: char) -> bool {
     matches!(c,
-        '\u{ad}' | '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}'
-        | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
+        '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}'..='\u{1160}' | '\u{17b4}'..='\u{17b5}' | '\u{180b}'..='\u{180f}'
+        | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{3164}'
+        | '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{ffa0}' | '\u{fff0}'..='\u{fffb}' | '\u{1bca0}'..='\u{1bca3}'
+        | '\u{1d173}'..='\u{1d17a}' | '\u{e0000}'..='\u{e0fff}')
 }
 
-/// Cuts text to so many columns of a terminal; what is cut off is marked by `…`.
-pub fn cut(text: &str, columns: usize) -> Cow<'_, str> {
+/// Whether a character does anything to a terminal, or to the characters around it.
+pub fn is_unsafe(c: char) -> bool {
+    c.is_control() || hides_or_rearranges(c)
+}
+
+/// Cuts text to so many columns of a terminal; what is cut off is marked, by `…` where that can be shown.
+pub fn cut(text: &str, columns: usize, utf8: bool) -> Cow<'_, str> {
     let width = |c: char| c.width().unwrap_or(0);
     if text.chars().map(width).sum::<usize>() <= columns {
         return Cow::Borrowed(text);
@@ -103,7 +126,7 @@ pub fn cut(text: &str, columns: usize) -> Cow<'_, str> {
     };
     let mut short: String = text.chars().take_while(fits).collect();
     if columns > 0 {
-        short.push('…');
+        short.push(if utf8 { '…' } else { '>' });
     }
     Cow::Owned(short)
 }
@@ -131,7 +154,7 @@ mod tests {
             (b"bell\x07", "bell\u{fffd}"),
             (b"\xff\xfe", "\u{fffd}\u{fffd}"),
             ("user\u{202e}gpj.exe".as_bytes(), "usergpj.exe"),
-            ("a\u{200b}b".as_bytes(), "ab"),
+            ("a\u{200b}b\u{3164}c\u{34f}d\u{fe0f}".as_bytes(), "abcd"),
             ("Únïcode ✓".as_bytes(), "Únïcode ✓"),
         ];
         for (bytes, expected) in cases {
@@ -140,12 +163,28 @@ mod tests {
     }
 
     #[test]
+    fn styles_stay_where_they_are_wanted_and_nothing_else_does() {
+        for (text, expected) in [
+            ("\x1b[1merror\x1b[0m", "\x1b[1merror\x1b[0m"),
+            ("\x1b[1;31ma\nb\x1b[0m", "\x1b[1;31ma\nb\x1b[0m"),
+            ("x\x1b[2Jy", "x\u{fffd}2Jy"),
+            ("x\x1b]0;t\x07y\u{9b}2J", "xy"),
+            ("\x1b[", "\u{fffd}"),
+            ("\x1b[12", "\u{fffd}12"),
+            ("\x1b[ü", "\u{fffd}ü"),
+        ] {
+            assert_eq!(styled(text), expected, "{text:?}");
+        }
+    }
+
+    #[test]
     fn cuts_by_columns_not_bytes() {
         for (text, columns, expected) in
             [("abc", 3, "abc"), ("abcd", 3, "ab…"), ("日本語", 5, "日本…"), ("日本語", 6, "日本語"), ("a", 0, "")]
         {
-            assert_eq!(cut(text, columns), expected, "{text} {columns}");
+            assert_eq!(cut(text, columns, true), expected, "{text} {columns}");
         }
+        assert_eq!(cut("abcd", 3, false), "ab>");
     }
 
     #[test]
@@ -161,7 +200,7 @@ mod tests {
                 })
                 .collect();
             let safe = line(&bytes);
-            assert!(!safe.chars().any(|c| c.is_control() || hides_or_rearranges(c)), "{bytes:?} -> {safe:?}");
+            assert!(!safe.chars().any(is_unsafe), "{bytes:?} -> {safe:?}");
         }
     }
 }

@@ -1,40 +1,36 @@
 //! The words at the end of a build, and those of errors.
 
-use std::fmt::Write as _;
 use std::time::Duration;
 
-use crate::error::Error;
-use crate::event::{BuildOutcome, KojiBuild, Outcome};
+use crate::event::{BuildOutcome, Fault, KojiBuild, Outcome};
 
-use super::sanitize;
+use super::line::{Line, Tone};
 
 /// The line rpkg ends with: `1234 buildContainer (noarch) completed successfully`.
-pub fn verdict(label: &str, outcome: &BuildOutcome) -> String {
-    let verdict = match outcome.outcome {
-        Outcome::Succeeded => "completed successfully",
-        Outcome::Failed => "failed",
-        Outcome::Cancelled => "was canceled",
-        Outcome::Detached => "has not completed",
+pub fn verdict(label: &str, outcome: &BuildOutcome) -> Line {
+    let (verdict, tone) = match outcome.outcome {
+        Outcome::Succeeded => ("completed successfully", Tone::Plain),
+        Outcome::Failed => ("failed", Tone::Bad),
+        Outcome::Cancelled => ("was canceled", Tone::Warning),
+        Outcome::Detached => ("has not completed", Tone::Plain),
     };
-    format!("{} {label} {verdict}", outcome.id)
+    Line::new().add(&outcome.id).add(" ").add(label).add(" ").toned(tone, verdict)
 }
 
 /// The result in the shape rpkg prints it in (`utils.log_result`): a key, then its items indented by two blanks. What a server
 /// always answers is there even when it is empty; a build on this machine need not have been pushed or imported.
-pub fn result_block(outcome: &BuildOutcome, by_server: bool) -> String {
-    let mut block = String::new();
+pub fn result_block(outcome: &BuildOutcome, by_server: bool) -> Vec<Line> {
+    let mut block = Vec::new();
     let mut list = |key: &str, items: &mut dyn Iterator<Item = &str>| {
-        let _ = writeln!(block, "{key}:");
-        for item in items {
-            let _ = writeln!(block, "  {}", sanitize::line(item.as_bytes()));
-        }
+        block.push(Line::new().add(key).add(":"));
+        block.extend(items.map(|item| Line::new().add("  ").add(item)));
     };
     if by_server || !outcome.repositories.is_empty() {
         list("repositories", &mut outcome.repositories.iter().map(String::as_str));
     }
     if by_server || !outcome.builds.is_empty() {
         // Where there is no page there is at least a number.
-        let page = |build: &'_ KojiBuild| if build.url.is_empty() { build.id.clone() } else { build.url.clone() };
+        let page = |build: &KojiBuild| if build.url.is_empty() { build.id.clone() } else { build.url.clone() };
         let pages: Vec<String> = outcome.builds.iter().map(page).collect();
         list("koji_builds", &mut pages.iter().map(String::as_str));
     }
@@ -51,74 +47,67 @@ pub fn result_block(outcome: &BuildOutcome, by_server: bool) -> String {
 }
 
 /// What is told besides the result: how long it took, why it failed, and what to do next. `program` is what to type for watching
-/// the build again, where that can be done.
-pub fn talk(outcome: &BuildOutcome, program: Option<&str>) -> String {
+/// the build again, where that can be done. A reason that was just told is not told again.
+pub fn talk(outcome: &BuildOutcome, program: Option<&str>, is_reason_told: bool) -> Vec<Line> {
     let id = &outcome.id;
-    let mut talk = String::new();
+    let mut talk = Vec::new();
     match outcome.outcome {
         Outcome::Detached => {
             let program = program.unwrap_or_default();
-            let _ = write!(
-                talk,
-                "\nThe build goes on. Watch it again with `{program} watch {id}`, cancel it with `{program} cancel {id}`.\n"
+            talk.push(Line::new());
+            talk.push(
+                Line::new()
+                    .add(format_args!("The build goes on. Watch it again with `{program} watch {id}`, "))
+                    .add(format_args!("cancel it with `{program} cancel {id}`.")),
             );
         }
-        Outcome::Failed | Outcome::Cancelled => failure(outcome, program, &mut talk),
+        Outcome::Failed | Outcome::Cancelled => failure(outcome, program, is_reason_told, &mut talk),
         Outcome::Succeeded => {
             for build in outcome.builds.iter().filter(|build| build.nvr.is_none() && !build.url.is_empty()) {
-                let id = sanitize::line(build.id.as_bytes());
-                let _ = writeln!(talk, "The hub does not know build {id}, which the result names.");
+                talk.push(format!("The hub does not know build {}, which the result names.", build.id).into());
             }
         }
     }
     if let Some(took) = outcome.duration {
-        let _ = writeln!(talk, "The build took {}.", duration(took));
+        talk.push(format!("The build took {}.", duration(took)).into());
     }
     talk
 }
 
-fn failure(outcome: &BuildOutcome, program: Option<&str>, talk: &mut String) {
+fn failure(outcome: &BuildOutcome, program: Option<&str>, is_reason_told: bool, talk: &mut Vec<Line>) {
     let Some(failure) = &outcome.failure else { return };
-    if outcome.outcome == Outcome::Failed {
-        let _ = writeln!(talk, "\nReason: {}", sanitize::text(&failure.reason));
+    if outcome.outcome == Outcome::Failed && !is_reason_told {
+        talk.push(Line::new());
+        talk.push(Line::new().toned(Tone::Bad, "Reason:").add(" ").text(&failure.reason));
     }
     let Some(log) = &failure.log else {
-        if let Some(url) = &outcome.url {
-            let _ = writeln!(talk, "See {url}");
-        }
+        talk.extend(outcome.url.as_ref().map(|url| format!("See {url}").into()));
         return;
     };
-    let name = sanitize::line(log.log.name.as_bytes());
-    let _ = writeln!(talk, "\nThe last lines of {name}:");
-    for line in &log.tail {
-        let _ = writeln!(talk, "  {}", sanitize::line(line.as_bytes()));
-    }
-    if let Some(url) = &log.url {
-        let _ = writeln!(talk, "The whole log: {}", sanitize::line(url.as_bytes()));
-    }
-    if let Some(program) = program {
-        let _ = writeln!(talk, "Read it here with `{program} watch {} --log {name}`.", outcome.id);
-    }
+    let name = &log.log.name;
+    talk.push(Line::new());
+    talk.push(format!("The last lines of {name}:").into());
+    talk.extend(log.tail.iter().map(|line| Line::new().add("  ").add(line)));
+    talk.extend(log.url.as_ref().map(|url| format!("The whole log: {url}").into()));
+    talk.extend(
+        program.map(|program| format!("Read it here with `{program} watch {} --log {name}`.", outcome.id).into()),
+    );
 }
 
-/// An error as it is printed: what failed, the causes, and what to do next. `command` is the Python name of the
-/// sub-command, as fedpkg has it in its own error line.
-pub fn error(error: &Error, command: &str, color: bool) -> String {
-    let (bold, off) = if color { ("\x1b[1;31m", "\x1b[0m") } else { ("", "") };
-    let mut text = format!("{bold}Could not execute {command}:{off} {}\n", sanitize::text(&error.to_string()));
-    for cause in error.causes() {
-        let _ = writeln!(text, "  caused by: {}", sanitize::text(&cause));
-    }
-    for hint in error.hints() {
-        let _ = writeln!(text, "hint: {}", sanitize::text(hint));
-    }
-    text
+/// An error as it is printed: what failed, the causes, and what to do next.
+pub fn fault(fault: &Fault) -> Vec<Line> {
+    let head = format!("Could not execute {}:", fault.command);
+    let mut lines = vec![Line::new().toned(Tone::Bad, head).add(" ").text(&fault.message)];
+    lines.extend(fault.causes.iter().map(|cause| Line::new().add("  caused by: ").text(cause)));
+    lines.extend(fault.hints.iter().map(|hint| Line::new().add("hint: ").text(hint)));
+    lines
 }
 
-/// `4 min 20 s`; hours where there are any.
+/// `4 min 20 s`; hours where there are any, tenths below a second.
 pub fn duration(duration: Duration) -> String {
     let seconds = duration.as_secs();
     match (seconds / 3600, seconds / 60 % 60, seconds % 60) {
+        (0, 0, 0) if duration.subsec_millis() >= 100 => format!("0.{} s", duration.subsec_millis() / 100),
         (0, 0, seconds) => format!("{seconds} s"),
         (0, minutes, seconds) => format!("{minutes} min {seconds} s"),
         (hours, minutes, _) => format!("{hours} h {minutes} min"),
@@ -128,8 +117,8 @@ pub fn duration(duration: Duration) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::error::ErrorKind;
     use crate::event::{Failure, FailureLog, LogId};
+    use crate::report::line::joined;
 
     fn outcome(outcome: Outcome) -> BuildOutcome {
         BuildOutcome {
@@ -152,14 +141,18 @@ mod tests {
     #[test]
     fn the_result_looks_as_rpkg_prints_it() {
         let outcome = outcome(Outcome::Succeeded);
-        assert_eq!(verdict("buildContainer (noarch)", &outcome), "25 buildContainer (noarch) completed successfully");
+        let line = verdict("buildContainer (noarch)", &outcome).render(true);
+        assert_eq!(line, "25 buildContainer (noarch) completed successfully");
         assert_eq!(
-            result_block(&outcome, true),
+            joined(&result_block(&outcome, true), true),
             "repositories:\n  r/foo@sha256:ab\n  r/foo:1-1\nkoji_builds:\n  https://k/koji/buildinfo?buildID=42\n\
              user_warnings:\n  label x is deprecated\nnvrs:\n  foo-1-1\n"
         );
         let scratch = BuildOutcome { builds: vec![], user_warnings: vec![], ..outcome };
-        assert_eq!(result_block(&scratch, true), "repositories:\n  r/foo@sha256:ab\n  r/foo:1-1\nkoji_builds:\n");
+        assert_eq!(
+            joined(&result_block(&scratch, true), true),
+            "repositories:\n  r/foo@sha256:ab\n  r/foo:1-1\nkoji_builds:\n"
+        );
     }
 
     #[test]
@@ -177,7 +170,7 @@ mod tests {
         };
         let outcome = BuildOutcome { failure: Some(failure), ..outcome(Outcome::Failed) };
         assert_eq!(
-            talk(&outcome, Some("fedpkg-container-build")),
+            joined(&talk(&outcome, Some("fedpkg-container-build"), false), false),
             "\nReason: Image build failed.\n\nThe last lines of x86_64.log:\n  Error: no\nThe whole log: https://k/x86_64.log\n\
              Read it here with `fedpkg-container-build watch 25 --log x86_64.log`.\nThe build took 4 min 20 s.\n"
         );
@@ -185,8 +178,17 @@ mod tests {
 
     #[test]
     fn an_error_has_causes_and_hints() {
-        let source = std::io::Error::other(std::io::Error::other("the cause\x07"));
-        let shown = error(&Error::new(ErrorKind::Io, source).hint("do this"), "container_build", false);
-        assert_eq!(shown, "Could not execute container_build: the cause\u{fffd}\nhint: do this\n");
+        let told = Fault {
+            exit_code: 1,
+            kind: "io",
+            command: "container_build".to_owned(),
+            message: "no\x07".to_owned(),
+            causes: vec!["the cause\x07".to_owned()],
+            hints: vec!["do this".to_owned()],
+            findings: Vec::new(),
+            build: None,
+        };
+        let expected = "Could not execute container_build: no\u{fffd}\n  caused by: the cause\u{fffd}\nhint: do this\n";
+        assert_eq!(joined(&fault(&told), false), expected);
     }
 }

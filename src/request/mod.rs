@@ -1,7 +1,6 @@
 //! What is to be built: the request, how it is planned, and what would be refused.
 
 pub mod check;
-pub mod findings;
 pub mod nvr;
 pub mod plan;
 

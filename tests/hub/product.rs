@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use fedpkg_container_build::builder::interrupt;
+use fedpkg_container_build::builder::{Creation, Interrupt, LogChoice};
 use fedpkg_container_build::credentials::Secret;
 use fedpkg_container_build::error::ErrorKind;
 use fedpkg_container_build::event::{BuildEvent, EventReceiver, Outcome, Warning, channel};
@@ -10,7 +10,6 @@ use fedpkg_container_build::http::ClientOptions;
 use fedpkg_container_build::koji::api::get_task_info;
 use fedpkg_container_build::koji::auth::Credentials;
 use fedpkg_container_build::koji::cancel::{CancelError, cancel};
-use fedpkg_container_build::koji::logs::LogFilter;
 use fedpkg_container_build::koji::outcome::HubLinks;
 use fedpkg_container_build::koji::questions;
 use fedpkg_container_build::koji::retry::RetryPolicy;
@@ -80,10 +79,10 @@ async fn a_build_is_logged_in_for_asked_about_submitted_and_watched_to_its_end()
     assert_eq!(answers.build.expect("a build").id, build);
     assert_eq!((answers.builds_containers, baseline.user), (Some(true), Some(1)));
 
-    let task = submit(&mut session, &request(), baseline).await.expect("a task");
+    let task = submit(&mut session, &request(), baseline, &mut Creation::new(Interrupt::new())).await.expect("a task");
     let links = HubLinks { weburl: Some(hub.weburl()), topurl: Some(hub.topurl()) };
     let poll_interval = Duration::from_secs(1);
-    let options = WatchOptions { logs: LogFilter::default(), tail: None, poll_interval, links };
+    let options = WatchOptions { logs: LogChoice::default(), poll_interval, links };
     // Many events fit into the channel, but not all: they are read meanwhile.
     let reader = tokio::spawn(async move {
         let mut log = Vec::new();
@@ -96,7 +95,7 @@ async fn a_build_is_logged_in_for_asked_about_submitted_and_watched_to_its_end()
         }
         log
     });
-    let (_raise, mut interrupt) = interrupt();
+    let mut interrupt = Interrupt::new();
     let outcome = watch(&mut session, task, options, &mut interrupt).await.expect("an outcome");
     session.log_out().await;
     drop(session);
@@ -115,7 +114,8 @@ async fn a_lost_answer_to_a_submit_makes_one_task_whatever_number_the_hub_reads(
             session.log_in(password()).await.expect("a session");
             let (_, baseline) = ask(&mut session).await;
             hub.inject("buildContainer", fault.clone(), 1);
-            let task = submit(&mut session, &request(), baseline).await.expect("a task");
+            let task =
+                submit(&mut session, &request(), baseline, &mut Creation::new(Interrupt::new())).await.expect("a task");
             let ids: Vec<i64> = hub.tasks().iter().map(|task| task.id).collect();
             assert_eq!(ids, [task], "{callnum:?} {fault:?}");
         }
@@ -134,7 +134,7 @@ async fn a_session_that_expires_or_is_forgotten_is_replaced_and_that_is_told() {
         } else {
             hub.forget_sessions()
         }
-        submit(&mut session, &request(), baseline).await.expect("a task");
+        submit(&mut session, &request(), baseline, &mut Creation::new(Interrupt::new())).await.expect("a task");
         assert_eq!((hub.tasks().len(), hub.calls("login").len()), (1, 2), "{how}");
         let event = receiver.recv().await.expect("an event").event;
         assert!(matches!(event, BuildEvent::Warned(Warning::SessionRenewed { .. })), "{how}: {event:?}");
@@ -162,7 +162,8 @@ async fn the_look_for_a_lost_submit_passes_over_what_is_not_ours() {
         let fault = if lost { Fault::LoseAnswer } else { Fault::Reset };
         hub.inject("buildContainer", fault, 1);
         let mut others: Vec<i64> = (0..25).map(|_| hub.add_task("buildContainer", 1, another_request()).id).collect();
-        let task = submit(&mut session, &request(), baseline).await.expect("a task");
+        let task =
+            submit(&mut session, &request(), baseline, &mut Creation::new(Interrupt::new())).await.expect("a task");
         // One that comes later than ours, too.
         others.push(hub.add_task("buildContainer", 1, another_request()).id);
         assert!(!others.contains(&task), "{task} is somebody else's");
@@ -180,7 +181,7 @@ async fn a_newer_task_of_the_same_user_is_not_adopted_when_ours_came_later() {
     let (_, baseline) = ask(&mut session).await;
     let other = hub.add_task("buildContainer", 1, another_request());
     hub.inject("buildContainer", Fault::Reset, 1);
-    let task = submit(&mut session, &request(), baseline).await.expect("a task");
+    let task = submit(&mut session, &request(), baseline, &mut Creation::new(Interrupt::new())).await.expect("a task");
     assert_ne!(task, other.id);
     assert_eq!(hub.tasks().len(), 2);
     drop(session);
@@ -195,7 +196,9 @@ async fn without_anything_to_tell_the_task_by_a_lost_submit_is_not_repeated() {
     let (mut session, _receiver) = session(&hub);
     session.log_in(password()).await.expect("a session");
     hub.inject("buildContainer", Fault::LoseAnswer, 1);
-    let error = submit(&mut session, &request(), Baseline::default()).await.expect_err("nobody knows");
+    let error = submit(&mut session, &request(), Baseline::default(), &mut Creation::new(Interrupt::new()))
+        .await
+        .expect_err("nobody knows");
     assert!(matches!(error, SubmitError::Unknown { .. }), "{error:?}");
     assert_eq!(hub.tasks().len(), 1);
 }

@@ -98,7 +98,8 @@ fn a_closed_pipe_ends_quietly() {
     task.open("builder1");
     task.append("x86_64.log", "nobody reads this\n");
     let run = running.finish();
-    assert_eq!(run.status, Some(130), "{run}");
+    assert_eq!(run.status, Some(7), "{run}");
+    assert!(run.stderr.contains(&format!("watch {}", task.id)), "{run}");
     assert!(!run.stderr.contains("panicked"), "{run}");
     assert_eq!(task.state(), TaskState::Open);
 }

@@ -2,6 +2,7 @@
 
 use serde_json::Value as Json;
 
+use crate::support::json::only;
 use crate::support::world::World;
 
 /// What keeps the hub from taking a build: what is done to the hub, the arguments, the finding's id, the beginning of its text.
@@ -68,7 +69,7 @@ fn what_the_hub_would_refuse_is_not_submitted() {
 
         let check = world.run(&[&["check", "--output", "json"], *arguments].concat());
         assert_eq!(check.status, Some(4), "{what}: {check}");
-        let report: Json = serde_json::from_str(check.stdout.lines().last().unwrap()).unwrap();
+        let report = only(&check.stdout, "check");
         let found = report["findings"].as_array().unwrap().iter().any(|finding| finding["id"] == **id);
         assert!(found, "{what}: {report}");
         assert_eq!(report["labels"]["name"], "foo", "{what}");
@@ -158,7 +159,7 @@ fn a_check_looks_at_files_that_are_not_committed_yet() {
     clone.write("Dockerfile", "FROM fedora:40\nLABEL com.redhat.component=foo-container name=foo version=1-2\n");
     let check = world.run(&["check", "--offline", "--output", "json"]);
     assert_eq!(check.status, Some(4), "{check}");
-    let report: Json = serde_json::from_str(check.stdout.lines().last().unwrap()).unwrap();
+    let report = only(&check.stdout, "check");
     let found: Vec<&str> = report["findings"].as_array().unwrap().iter().map(|f| f["id"].as_str().unwrap()).collect();
     assert!(found.contains(&"bad-version") && found.contains(&"checkout-not-ready"), "{report}");
     assert_eq!(world.hub.requests().len(), 0);
@@ -170,7 +171,7 @@ fn files_outside_any_checkout_can_be_checked_offline() {
     world.sandbox.write("foo/Dockerfile", "FROM fedora:$V\nLABEL a=b \\\n  c=d\n");
     let check = world.run(&["check", "--offline", "--output", "json"]);
     assert_eq!(check.status, Some(4), "{check}");
-    let report: Json = serde_json::from_str(check.stdout.lines().last().unwrap()).unwrap();
+    let report = only(&check.stdout, "check");
     assert_eq!((&report["version"], &report["labels"]["c"]), (&Json::from(1), &Json::from("d")), "{report}");
     assert_eq!(report["base_images"], serde_json::json!(["fedora:"]), "{report}");
     let online = world.run(&["check"]);

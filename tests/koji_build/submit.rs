@@ -1,7 +1,8 @@
 //! Submitting: what the hub receives, once, whatever happens to the answer; and what the user sees.
 
-use serde_json::{Value as Json, json};
+use serde_json::json;
 
+use crate::support::json::{lines, only};
 use crate::support::koji_hub::xmlrpc::Value;
 use crate::support::koji_hub::{Callnum, End, Fault, HubOptions};
 use crate::support::world::{PATIENCE, World};
@@ -44,7 +45,7 @@ fn a_build_is_seen_to_its_end_and_remembered() {
         }
     }
     let status = world.run(&["status"]);
-    assert!(status.stdout.contains("succeeded  container/foo  f40"), "{status}");
+    assert!(status.stdout.contains("succeeded  koji    container/foo  f40"), "{status}");
 }
 
 #[test]
@@ -136,17 +137,18 @@ fn a_hub_without_session_headers_gets_them_in_the_query() {
 }
 
 #[test]
-fn a_dry_run_asks_nobody_and_tells_the_exact_request() {
+fn a_dry_run_only_looks_and_tells_the_exact_request() {
     let world = World::new();
     let clone = world.clone();
     let arguments = ["--dry-run", "--output", "json", "--scratch", "--arches", "x86_64", "s390x", "--background"];
     let run = world.run(&arguments);
     assert_eq!(run.status, Some(0), "{run}");
-    let last: Json = serde_json::from_str(run.stdout.lines().last().unwrap()).unwrap();
+    let mut shown = only(&run.stdout, "dry_run");
+    shown.as_object_mut().unwrap().remove("ts");
     assert_eq!(
-        last,
+        shown,
         json!({
-            "version": 1, "builder": "koji", "hub": world.hub.url(), "method": "buildContainer",
+            "type": "dry_run", "version": 1, "builder": "koji", "hub": world.hub.url(), "method": "buildContainer",
             "params": [
                 format!("git+https://src.example.com/container/foo.git#{}", clone.head()),
                 "f40-container-candidate",
@@ -155,7 +157,9 @@ fn a_dry_run_asks_nobody_and_tells_the_exact_request() {
             "kwargs": {"priority": 5},
         })
     );
-    assert_eq!(world.hub.requests().len(), 0);
+    // What the hub would refuse is asked without a login.
+    assert_eq!((world.hub.requests().len(), world.hub.tasks().len()), (1, 0));
+    assert!(world.hub.calls("login").is_empty());
 }
 
 #[test]
@@ -165,11 +169,14 @@ fn json_lines_begin_with_the_version_and_end_with_the_outcome() {
     world.hub.script(quick_script(End::Close));
     let run = world.run(&["--output", "json"]);
     assert_eq!(run.status, Some(0), "{run}");
-    let lines: Vec<Json> = run.stdout.lines().map(|line| serde_json::from_str(line).expect(line)).collect();
+    let lines = lines(&run.stdout);
     assert_eq!((&lines[0]["version"], &lines[0]["type"]), (&json!(1), &json!("start")));
-    assert_eq!(lines[1]["type"], "submitted");
+    let submitted = only(&run.stdout, "submitted");
     let last = lines.last().unwrap();
     assert_eq!((&last["type"], &last["outcome"]), (&json!("finished"), &json!("succeeded")));
+    for name in ["builder", "server", "id"] {
+        assert_eq!(submitted[name], last[name]);
+    }
     assert!(lines.iter().all(|line| line["ts"].is_string()));
     let text: String = lines
         .iter()

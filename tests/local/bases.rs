@@ -156,7 +156,8 @@ fn a_dry_run_asks_and_pulls_nothing() {
         command
     });
     assert!(run.succeeded(), "{run}");
-    let shown: serde_json::Value = serde_json::from_str(run.stdout.lines().last().unwrap()).unwrap();
+    let line = run.stdout.lines().find(|line| line.contains("\"type\":\"dry_run\"")).unwrap();
+    let shown: serde_json::Value = serde_json::from_str(line).unwrap();
     assert_eq!((&shown["builder"], &shown["nvr"]), (&"local".into(), &"foo-container-1.0-3".into()));
     assert!(shown["parents"][0][1].as_str().unwrap().ends_with(&world.base));
     assert!(shown["diff"].as_str().unwrap().contains("\n-FROM fedora:42\n+FROM 127.0.0.1:"), "{shown}");

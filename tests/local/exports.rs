@@ -180,7 +180,7 @@ fn an_export_that_is_stopped_leaves_no_file() {
     }
     run.signal("INT");
     let run = run.finish();
-    assert_eq!(run.status, Some(3), "{run}");
+    assert_eq!(run.status, Some(130), "{run}");
     assert_eq!(names(&folder), Vec::<String>::new());
     assert_eq!((world.containers(), world.mounts()), (0, 0));
 }

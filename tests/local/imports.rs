@@ -190,7 +190,7 @@ fn a_build_that_is_stopped_after_its_reservation_is_given_back_as_cancelled() {
     assert_eq!(world.hub().reservations().len(), 1);
     run.signal("INT");
     let run = run.finish();
-    assert_eq!(run.status, Some(3), "{run}");
+    assert_eq!(run.status, Some(130), "{run}");
     assert_eq!((state(&world), world.hub().reservations().len()), (Some(CANCELED), 0), "{run}");
     assert!(world.hub().calls("CGImport").is_empty());
     assert!(run.stdout.contains(&format!("the reservation of {NVR} was given back")), "{run}");

@@ -158,7 +158,7 @@ pub fn log_bytes(input: &[u8]) {
         progress.line(line);
         let safe = sanitize::line(line);
         assert!(!safe.chars().any(char::is_control), "{safe:?}");
-        assert!(sanitize::cut(&safe, 20).chars().count() <= 20 + safe.len());
+        assert!(sanitize::cut(&safe, 20, true).chars().count() <= 20 + safe.len());
     };
     let (first, second) = input.split_at(input.len() / 2);
     for chunk in [first, second] {

@@ -4,6 +4,7 @@
 pub mod faults;
 pub mod fuzz;
 pub mod images;
+pub mod json;
 pub mod kerberos;
 pub mod koji_hub;
 pub mod kube_api;

@@ -13,6 +13,8 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 
+use super::json;
+
 /// How long a program may run before the sandbox ends it and the test fails.
 const TIME_LIMIT: Duration = Duration::from_secs(60);
 
@@ -160,14 +162,20 @@ impl Sandbox {
         self.finish(command)
     }
 
-    /// Runs a command to its end, at most for [`TIME_LIMIT`]; then it is killed and the test fails.
+    /// Runs a command to its end, at most for [`TIME_LIMIT`]; then it is killed and the test fails. What it prints as JSON is held to
+    /// the schema.
     pub fn finish(&self, command: Command) -> Finished {
+        let is_json = json::is_asked(&command);
         let output = run_to_end(command);
-        Finished {
+        let finished = Finished {
             status: output.status.code(),
             stdout: self.normalised(&output.stdout),
             stderr: self.normalised(&output.stderr),
+        };
+        if is_json {
+            json::hold(&finished.stdout, finished.status);
         }
+        finished
     }
 
     /// Output as text, with the sandbox's folder as `$ROOT`.
@@ -204,7 +212,7 @@ fn run_to_end(command: Command) -> Output {
 }
 
 /// The program under test: cargo names it to the test binary, `FEDPKG_CONTAINER_BUILD` to other users of this module.
-fn program() -> PathBuf {
+pub fn program() -> PathBuf {
     option_env!("CARGO_BIN_EXE_fedpkg-container-build")
         .map(PathBuf::from)
         .or_else(|| std::env::var_os("FEDPKG_CONTAINER_BUILD").map(PathBuf::from))

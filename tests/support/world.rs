@@ -5,6 +5,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::json;
 use super::koji_hub::{Hub, HubOptions};
 use super::sandbox::{Finished, Repository, Sandbox};
 
@@ -75,6 +76,8 @@ pub fn write_profile(sandbox: &Sandbox, hub: &Hub, more: &str) {
 pub struct Running<'a> {
     child: Child,
     sandbox: &'a Sandbox,
+    /// What was read of standard output, where it is JSON.
+    seen: Option<Vec<u8>>,
     /// What was read of standard error before the end.
     error: Vec<u8>,
     /// While it is there, somebody waits for the program.
@@ -85,7 +88,8 @@ impl<'a> Running<'a> {
     /// Starts a program in a process group of its own.
     pub fn start(mut command: Command, sandbox: &'a Sandbox) -> Running<'a> {
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0);
-        Running::new(command.spawn().expect("the program starts"), sandbox)
+        let seen = json::is_asked(&command).then(Vec::new);
+        Running { seen, ..Running::new(command.spawn().expect("the program starts"), sandbox) }
     }
 
     /// A child whose streams are pipes.
@@ -102,7 +106,7 @@ impl<'a> Running<'a> {
                 let _ = Command::new("kill").arg("-KILL").arg(id.to_string()).status();
             }
         });
-        Running { child, sandbox, error: Vec::new(), _waited_for: waited_for }
+        Running { child, sandbox, seen: None, error: Vec::new(), _waited_for: waited_for }
     }
 
     /// Its process id.
@@ -119,6 +123,7 @@ impl<'a> Running<'a> {
     /// Waits for the end; the test fails when that takes too long.
     pub fn finish(mut self) -> Finished {
         let (stdout, stderr) = (self.child.stdout.take(), self.child.stderr.take());
+        let is_read = stdout.is_some();
         let mut error = std::mem::take(&mut self.error);
         let (stdout, stderr, status) = std::thread::scope(|scope| {
             let stdout = scope.spawn(move || stdout.map(read_to_end).unwrap_or_default());
@@ -126,6 +131,9 @@ impl<'a> Running<'a> {
             let status = self.wait();
             (stdout.join().unwrap(), stderr.join().unwrap(), status)
         });
+        if let (Some(seen), true) = (self.seen, is_read) {
+            json::hold(&String::from_utf8_lossy(&[seen, stdout.clone()].concat()), status);
+        }
         error.extend(stderr);
         Finished { status, stdout: self.sandbox.normalised(&stdout), stderr: self.sandbox.normalised(&error) }
     }
@@ -158,6 +166,7 @@ impl<'a> Running<'a> {
     pub fn read_until(&mut self, text: &str) -> String {
         let mut seen = Vec::new();
         read_until(self.child.stdout.as_mut().unwrap(), &mut seen, text);
+        self.seen.iter_mut().for_each(|earlier| earlier.extend_from_slice(&seen));
         String::from_utf8_lossy(&seen).into_owned()
     }
 

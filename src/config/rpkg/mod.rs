@@ -12,7 +12,6 @@ use std::path::{Path, PathBuf};
 use super::ini::{Ini, IniError, RawValue, Sourced};
 use super::nearest::nearest;
 use super::{ConfigError, ConfigWarning, unreadable_files, url_template};
-use crate::event::BuilderKind;
 
 /// The keys of `[<tool>.container-build]`.
 pub const CONTAINER_BUILD_KEYS: &[&str] = &["kojiprofile", "build_client", "build_with"];
@@ -135,21 +134,13 @@ impl RpkgConfig {
         Ok(self.container_build_value("build_client")?)
     }
 
-    /// Where builds are done unless the command line says: `build_with` of `[<tool>.container-build]`.
+    /// The name of the builder that builds are given to unless the command line says: `build_with` of `[<tool>.container-build]`.
     ///
     /// # Errors
     ///
-    /// When it is none of `koji`, `osbs` and `local`, or cannot be interpolated.
-    pub fn build_with(&self) -> Result<Option<Sourced<BuilderKind>>, ConfigError> {
-        let section = container_build_section(&self.tool);
-        let Some(word) = self.ini.get(&section, "build_with")? else { return Ok(None) };
-        let kind = match word.value.as_str() {
-            "koji" => BuilderKind::Koji,
-            "osbs" => BuilderKind::Osbs,
-            "local" => BuilderKind::Local,
-            _ => return Err(ConfigError::UnknownBuilder { value: word.value, origin: word.origin }),
-        };
-        Ok(Some(word.map(|_| kind)))
+    /// When it cannot be interpolated.
+    pub fn build_with(&self) -> Result<Option<Sourced<String>>, ConfigError> {
+        Ok(self.ini.get(&container_build_section(&self.tool), "build_with")?)
     }
 
     /// The address of Greenwave, which validates `gating.yaml`: `url` of `[<tool>.greenwave]`, as it is written.

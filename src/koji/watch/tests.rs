@@ -2,7 +2,6 @@ use std::collections::BTreeMap;
 
 use super::*;
 use crate::event::Outcome;
-use crate::koji::logs::LogFilter;
 
 const TASK: i64 = 7;
 const OPEN: i64 = 1;
@@ -10,7 +9,7 @@ const CLOSED: i64 = 2;
 
 fn watcher() -> Watcher {
     let poll_interval = Duration::from_secs(1);
-    let options = WatchOptions { logs: LogFilter::default(), tail: None, poll_interval, links: HubLinks::default() };
+    let options = WatchOptions { logs: LogChoice::default(), poll_interval, links: HubLinks::default() };
     Watcher::new(TASK, &options)
 }
 

@@ -355,7 +355,7 @@ mod tests {
     #![allow(clippy::unwrap_used, reason = "a test that cannot go on shall stop")]
 
     use super::*;
-    use crate::builder;
+    use crate::builder::{Interrupt, Signal};
 
     fn sh(script: &str) -> Command {
         let mut command = Command::new("sh");
@@ -376,11 +376,12 @@ mod tests {
 
     #[tokio::test]
     async fn an_interrupt_ends_the_whole_group() {
-        let (raise, mut interrupt) = builder::interrupt();
+        let mut interrupt = Interrupt::new();
+        let raise = interrupt.clone();
         let mut seen = Vec::new();
         let error = stream(&mut sh("echo begun; sleep 60 & sleep 60"), "sleeping", &mut interrupt, async |bytes| {
             seen.extend_from_slice(&bytes);
-            raise.raise();
+            raise.raise(Signal::Interrupt);
         })
         .await
         .unwrap_err();
@@ -390,7 +391,7 @@ mod tests {
 
     #[tokio::test]
     async fn what_a_killed_child_left_behind_does_not_keep_us_waiting() {
-        let (_raise, mut interrupt) = builder::interrupt();
+        let mut interrupt = Interrupt::new();
         let error =
             stream(&mut sh("sleep 60 & kill -9 $$"), "sleeping", &mut interrupt, async |_| {}).await.unwrap_err();
         assert!(matches!(error, EngineError::Killed { signal: 9, .. }), "{error}");

@@ -15,6 +15,7 @@ use super::guard::GUARD;
 use super::orphans;
 use super::{Engine, EngineError, Storage, output};
 use crate::digest::sha256_hex;
+use crate::environment::Environment;
 
 /// How many builds' logs and results are kept.
 const KEPT_RESULTS: usize = 20;
@@ -28,6 +29,13 @@ pub struct Places {
     pub state: PathBuf,
     /// What need not survive a reboot.
     pub runtime: PathBuf,
+}
+
+impl Places {
+    /// Those of a user; `None` where neither the XDG variables nor `HOME` are absolute paths.
+    pub fn of(environment: &Environment) -> Option<Places> {
+        Some(Places { cache: environment.cache()?, state: environment.state()?, runtime: environment.runtime() })
+    }
 }
 
 /// Why there is no place for a build.

@@ -24,8 +24,7 @@ use crate::builder::Interrupt;
 use crate::child;
 use crate::error::ErrorKind;
 use crate::event::{
-    BuildEvent, BuildOutcome, BuilderKind, EventSender, Failure, FailureLog, KojiBuild, Outcome, TaskId, TaskState,
-    Warning,
+    BuildEvent, BuildOutcome, EventSender, Failure, FailureLog, KojiBuild, Outcome, TaskId, TaskState, Warning,
 };
 use crate::fetch::Download;
 use crate::local::engine::isolation::Isolation;
@@ -151,11 +150,28 @@ impl ArchBuild {
     }
 }
 
-/// Builds, and tells how it goes. The last event says how it ended.
+/// A build that has a name, and nothing else yet.
+#[derive(Debug)]
+pub struct Begun(BuildNames);
+
+/// Gives a build its name.
+pub fn begin(order: &LocalOrder<'_>) -> Begun {
+    Begun(BuildNames::new(&order.request.target, order.timestamp))
+}
+
+impl Begun {
+    /// The build's id here.
+    pub fn id(&self) -> TaskId {
+        TaskId::from(self.0.id.as_str())
+    }
+}
+
+/// Builds, and tells how it goes.
 ///
 /// # Errors
 /// When it could not even begin.
 pub async fn run(
+    begun: Begun,
     order: &LocalOrder<'_>,
     hub: &mut Option<Hub>,
     events: EventSender,
@@ -163,7 +179,7 @@ pub async fn run(
 ) -> Result<Ended, LocalError> {
     prepare::check_options(order, hub.is_some())?;
     let store = Store::open(order.places.clone())?;
-    let identity = BuildNames::new(&order.request.target, order.timestamp);
+    let Begun(identity) = begun;
     let work = store.work(&identity.id)?;
     let machine = Machine::probe(order.config, order.guard.clone(), &store, work.path()).await?;
     let engines = all_storages(&machine);
@@ -174,7 +190,6 @@ pub async fn run(
         .map_err(|source| LocalError::Result { what: "the log of the build", source })?;
     let id = TaskId::from(identity.id.as_str());
     let journal = Journal::new(events.clone(), id.clone(), log);
-    events.send(BuildEvent::Submitted { builder: BuilderKind::Local, id: id.clone(), url: None }).await;
     let opened = BuildEvent::TaskOpened {
         task: id.clone(),
         parent: None,
@@ -218,7 +233,7 @@ pub async fn preview(
         .map_err(|source| LocalError::Result { what: "the log of the build", source })?;
     let journal = Journal::new(events, TaskId::from(identity.id.as_str()), log);
     let isolation = Isolation::choose(order.config.isolation.as_deref());
-    let (_never, interrupt) = crate::builder::interrupt();
+    let interrupt = Interrupt::new();
     let results = work.path().to_owned();
     let run = Run { order, machine, isolation, store: &store, work: &work, results, journal, identity, interrupt };
     run.preview(prepared, hub).await
@@ -352,7 +367,6 @@ impl Run<'_> {
         let changed = BuildEvent::TaskStateChanged { task: id, from: TaskState::Open, to, host: None, reason: None };
         events.send(changed).await;
         self.keep_outcome(&outcome);
-        events.send(BuildEvent::Finished(Box::new(outcome.clone()))).await;
         Ended { outcome, kind }
     }
 

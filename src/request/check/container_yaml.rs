@@ -1,7 +1,7 @@
 //! What `container.yaml` means for this request, and what is wrong with the file itself.
 
 use crate::checkout::container_yaml::{ContainerYaml, FILE_NAME, Flatpak, Problem, ProblemKind};
-use crate::request::findings::Finding;
+use crate::event::Finding;
 use crate::request::nvr::PartialNvr;
 use crate::request::{Artifact, BuildOptions, BuildRequest};
 

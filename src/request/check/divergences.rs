@@ -2,7 +2,7 @@
 //! [`Dockerfile::divergences`]. None is an error by itself; what follows from one, such as a missing label, is.
 
 use crate::checkout::dockerfile::{Divergence, DivergenceKind, Dockerfile};
-use crate::request::findings::Finding;
+use crate::event::Finding;
 
 /// One finding a divergence.
 pub(super) fn check(dockerfile: &Dockerfile, file: &str) -> Vec<Finding> {

@@ -4,7 +4,7 @@
 use std::path::Path;
 
 use super::DOCKERFILE;
-use crate::request::findings::Finding;
+use crate::event::Finding;
 
 /// The files that OSBS reads at the top of a checkout, besides the Dockerfile.
 const KNOWN: [&str; 6] = [

@@ -3,7 +3,7 @@
 
 use super::FileReport;
 use super::answers::{Answers, ExistingBuild, Questions, Tag};
-use crate::request::findings::Finding;
+use crate::event::Finding;
 use crate::request::{Artifact, BuildRequest};
 
 /// What to ask a hub about a request. A scratch build has no NVR to ask about.

@@ -1,7 +1,7 @@
 //! The labels that make an NVR: `LabelsWrapper.get_missing_label_ids` of koji-containerbuild, `_check_labels` of osbs-client.
 
 use crate::checkout::dockerfile::{Dockerfile, Label};
-use crate::request::findings::Finding;
+use crate::event::Finding;
 use crate::request::nvr::{self, COMPONENT, LabelName, NAME, NvrError, PartialNvr, RELEASE, RENAMED, VERSION};
 
 /// Everything wrong with the labels of a Dockerfile.

@@ -22,7 +22,7 @@ use std::path::Path;
 use serde::ser::SerializeStruct as _;
 use serde::{Serialize, Serializer};
 
-pub use super::findings::{Finding, Severity};
+pub use crate::event::{Finding, Severity};
 pub use hub::{check_hub, questions};
 
 use super::nvr::{Nvr, PartialNvr};

@@ -1,8 +1,8 @@
 //! Options that exclude or need each other: `BuildContainerTask.handler` and `getArchList` of koji-containerbuild, and
 //! osbs-client's `create_binary_container_build`.
 
+use crate::event::Finding;
 use crate::request::BuildOptions;
-use crate::request::findings::Finding;
 use crate::request::nvr;
 
 /// Everything wrong with the options.

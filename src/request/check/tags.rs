@@ -5,7 +5,7 @@ use std::path::Path;
 
 use crate::checkout::container_yaml::{self, ContainerYaml, Tag};
 use crate::checkout::file;
-use crate::request::findings::Finding;
+use crate::event::Finding;
 use crate::request::nvr::{self, LONGEST_TAG, PartialNvr};
 
 const ADDITIONAL_TAGS: &str = "additional-tags";

@@ -3,8 +3,6 @@
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-use crate::koji::target_cache::TargetCache;
-use crate::local::engine::store::Places;
 use crate::submissions::{Submissions, SubmissionsError};
 
 /// The name of our folders.
@@ -52,27 +50,27 @@ impl Environment {
 
     /// The folder of the user's configuration.
     pub fn config_home(&self) -> Option<PathBuf> {
-        let absolute = self.config_home.clone().filter(|path| path.is_absolute());
-        absolute.or_else(|| self.home.as_ref().map(|home| home.join(".config")))
+        absolute(&self.config_home).or_else(|| self.home.as_ref().map(|home| home.join(".config")))
     }
 
-    /// The cache of build targets.
-    pub fn targets(&self) -> TargetCache {
-        TargetCache::locate(self.cache_home.as_deref(), self.home.as_deref())
+    /// Our folder in the user's cache; `None` where neither `XDG_CACHE_HOME` nor `HOME` is an absolute path.
+    pub fn cache(&self) -> Option<PathBuf> {
+        Some(absolute(&self.cache_home).or_else(|| self.below_home(".cache"))?.join(PROGRAM))
     }
 
-    /// The folders of builds on this machine; `None` where neither the XDG variables nor `HOME` are absolute paths.
-    pub fn build_places(&self) -> Option<Places> {
-        let absolute = |path: &Option<PathBuf>| path.clone().filter(|path| path.is_absolute());
-        let below_home = |folder: &str| absolute(&self.home).map(|home| home.join(folder));
-        let runtime = absolute(&self.runtime_dir)
-            .map(|folder| folder.join(PROGRAM))
-            .unwrap_or_else(|| std::env::temp_dir().join(format!("{PROGRAM}-{}", rustix::process::geteuid().as_raw())));
-        Some(Places {
-            cache: absolute(&self.cache_home).or_else(|| below_home(".cache"))?.join(PROGRAM),
-            state: absolute(&self.state_home).or_else(|| below_home(".local/state"))?.join(PROGRAM),
-            runtime,
-        })
+    /// Our folder in the user's state, likewise.
+    pub fn state(&self) -> Option<PathBuf> {
+        Some(absolute(&self.state_home).or_else(|| self.below_home(".local/state"))?.join(PROGRAM))
+    }
+
+    /// Our folder for what lasts as long as the session.
+    pub fn runtime(&self) -> PathBuf {
+        let of_user = || std::env::temp_dir().join(format!("{PROGRAM}-{}", rustix::process::geteuid().as_raw()));
+        absolute(&self.runtime_dir).map_or_else(of_user, |folder| folder.join(PROGRAM))
+    }
+
+    fn below_home(&self, folder: &str) -> Option<PathBuf> {
+        absolute(&self.home).map(|home| home.join(folder))
     }
 
     /// The user's name on servers: what `~/.fedora.upn` says, else the login name (fedpkg's `Commands.load_user`).
@@ -81,4 +79,8 @@ impl Environment {
         let upn = upn.and_then(|path| std::fs::read_to_string(path).ok()).map(|text| text.trim().to_owned());
         upn.filter(|user| !user.is_empty()).or_else(|| self.login.clone())
     }
+}
+
+fn absolute(path: &Option<PathBuf>) -> Option<PathBuf> {
+    path.clone().filter(|path| path.is_absolute())
 }

@@ -1,6 +1,6 @@
 //! What was found wrong with a build before it was submitted, as data: an id for programs, a sentence for people.
 //!
-//! Nothing is found here (see [`super::check`]) and nothing is printed.
+//! Nothing is found here (see [`crate::request::check`]) and nothing is printed.
 
 use serde::Serialize;
 

@@ -1,0 +1,60 @@
+//! Waiting where it shows: what takes long is said, and what may block is done where blocking is allowed.
+
+use std::fmt::Display;
+use std::future::Future;
+use std::pin::pin;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::event::BuildEvent;
+
+use super::Context;
+
+/// After so long it is said what is waited for, and again each time as much has passed once more.
+const SAID_AFTER: Duration = Duration::from_secs(10);
+/// How long a local file, lock or keyring may take. None takes that long unless something is wrong with it.
+const LOCAL_WITHIN: Duration = Duration::from_secs(120);
+
+/// Waits for `work`, and says that it is waited for when it takes long.
+pub async fn said<T>(context: &Context, what: impl Display, work: impl Future<Output = T>) -> T {
+    let started = Instant::now();
+    let mut work = pin!(work);
+    let mut after = SAID_AFTER;
+    loop {
+        tokio::select! {
+            done = &mut work => return done,
+            () = tokio::time::sleep_until(started + after) => {
+                context.tell(BuildEvent::Waiting { what: what.to_string(), since: started.elapsed() }).await;
+                after *= 2;
+            }
+        }
+    }
+}
+
+/// Does what may block (files, git, locks) on a thread of its own, says so when it takes long, and gives up in the end. A thread that
+/// hangs is left behind; it dies with the process.
+///
+/// # Errors
+/// When it takes too long.
+pub async fn blocking<T: Send + 'static>(
+    context: &Context,
+    what: &str,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T> {
+    let work = tokio::time::timeout(LOCAL_WITHIN, tokio::task::spawn_blocking(work));
+    match said(context, what, work).await {
+        Ok(Ok(done)) => Ok(done),
+        Ok(Err(panicked)) => Err(Error::new(ErrorKind::Internal, panicked)),
+        Err(_) => Err(Error::new(ErrorKind::Io, Hangs { what: what.to_owned() })
+            .hint("is a file a pipe, or on a file system that does not answer?")),
+    }
+}
+
+/// Something on this machine does not answer.
+#[derive(Debug, thiserror::Error)]
+#[error("{what} took more than {} s", LOCAL_WITHIN.as_secs())]
+struct Hangs {
+    what: String,
+}

@@ -1,0 +1,154 @@
+//! From the configuration to a hub: which profile, how it is reached, who we are there.
+
+use super::auth::{self, Available, Credentials};
+use super::outcome::HubLinks;
+use super::retry::RetryPolicy;
+use super::session::{HubSettings, Session};
+use crate::builder::{Known, Setting};
+use crate::config::koji::{AuthType, KojiProfile, KojiRoots};
+use crate::credentials::Secret;
+use crate::error::{Error, ErrorKind, Result};
+use crate::event::EventSender;
+use crate::http::ClientOptions;
+
+/// Where Koji's own configuration files are.
+pub fn roots(setting: &Setting<'_>) -> KojiRoots {
+    KojiRoots { etc: "/etc".into(), home: setting.environment.home.clone() }
+}
+
+/// The profile in use, its warnings told: `--profile`, else the configuration's.
+///
+/// # Errors
+/// When none is named, or no file has it.
+pub async fn profile(setting: &Setting<'_>) -> Result<KojiProfile> {
+    let profile = quietly(setting)?;
+    for warning in profile.warnings() {
+        setting.warn(warning).await;
+    }
+    Ok(profile)
+}
+
+/// The same for those who can do without it.
+///
+/// # Errors
+/// As [`profile`].
+pub fn quietly(setting: &Setting<'_>) -> Result<KojiProfile> {
+    let name = match setting.profile {
+        Some(name) => name.to_owned(),
+        None => setting.config()?.koji_profile_name()?.value,
+    };
+    Ok(KojiProfile::load(&name, &roots(setting))?)
+}
+
+/// The profile that leads to a build of which it is known where it is.
+///
+/// # Errors
+/// When no file has it, or it leads somewhere else by now.
+pub async fn profile_of(setting: &Setting<'_>, known: &Known) -> Result<KojiProfile> {
+    let profile = KojiProfile::load(&known.way.profile, &roots(setting))?;
+    for warning in profile.warnings() {
+        setting.warn(warning).await;
+    }
+    let now = server(&profile);
+    match &known.server {
+        Some(hub) if *hub != now => {
+            let moved = Moved { profile: profile.name, now, id: known.id.to_string(), hub: hub.clone() };
+            Err(Error::new(ErrorKind::Config, moved).hint("name a profile of that hub with --profile"))
+        }
+        _ => Ok(profile),
+    }
+}
+
+/// The hub's address, by which its builds are known.
+pub fn server(profile: &KojiProfile) -> String {
+    profile.server.bare().to_string()
+}
+
+/// How a profile's hub is reached.
+pub fn settings(profile: &KojiProfile) -> HubSettings {
+    HubSettings {
+        server: profile.server.url().clone(),
+        client: ClientOptions {
+            serverca: profile.serverca.clone(),
+            insecure: profile.no_ssl_verify,
+            read_timeout: Some(profile.timeout),
+            ..ClientOptions::default()
+        },
+        retry: RetryPolicy {
+            max_retries: profile.max_retries,
+            interval: profile.retry_interval,
+            anonymous: profile.anon_retry,
+            offline: profile.offline_retry.then_some(profile.offline_retry_interval),
+        },
+        auth_timeout: profile.auth_timeout,
+    }
+}
+
+/// Where the hub's pages and files are.
+pub fn links(profile: &KojiProfile) -> HubLinks {
+    let trimmed = |url: &str| url.trim_end_matches('/').to_owned();
+    HubLinks { weburl: Some(trimmed(&profile.weburl)), topurl: profile.topurl.as_deref().map(trimmed) }
+}
+
+/// Prepares an anonymous connection.
+pub fn connect(profile: &KojiProfile, events: EventSender) -> Session {
+    Session::new(settings(profile), events)
+}
+
+/// Logs in as the profile and the command line say.
+///
+/// # Errors
+/// Without usable credentials, or when the hub refuses them.
+pub async fn log_in(session: &mut Session, profile: &KojiProfile, setting: &Setting<'_>) -> Result<()> {
+    let credentials = credentials(profile, setting).await?;
+    Ok(session.log_in(credentials).await?)
+}
+
+async fn credentials(profile: &KojiProfile, setting: &Setting<'_>) -> Result<Credentials> {
+    let user = setting.user_name();
+    let mut available = Available {
+        authtype: profile.authtype.as_ref().map(authtype_word),
+        cert: profile.cert.as_deref(),
+        principal: profile.principal.as_deref(),
+        user: user.as_deref(),
+        password: setting.password.cloned(),
+        runas: setting.runas,
+    };
+    if profile.authtype == Some(AuthType::Password) && available.password.is_none() {
+        available.password = stored_password(user.clone(), profile.server.url().as_str().to_owned()).await;
+    }
+    auth::choose(&available).map_err(|error| error.of_profile(&profile.name))
+}
+
+fn authtype_word(authtype: &AuthType) -> &str {
+    match authtype {
+        AuthType::NoAuth => "noauth",
+        AuthType::Ssl => "ssl",
+        AuthType::Password => "password",
+        AuthType::Kerberos => "kerberos",
+        AuthType::Other(word) => word,
+    }
+}
+
+/// The keyring's password; asking for it may wait for the desktop to unlock the keyring.
+#[cfg(feature = "keyring")]
+async fn stored_password(user: Option<String>, server: String) -> Option<Secret> {
+    let user = user?;
+    let lookup = tokio::task::spawn_blocking(move || crate::credentials::keyring::password(&user, &server));
+    lookup.await.ok().flatten()
+}
+
+#[cfg(not(feature = "keyring"))]
+async fn stored_password(_user: Option<String>, _server: String) -> Option<Secret> {
+    None
+}
+
+/// The configuration has changed since the build was submitted.
+#[derive(Debug, thiserror::Error)]
+#[error("the Koji profile {profile} leads to {now}, and {id} was submitted to {hub}")]
+struct Moved {
+    profile: String,
+    now: String,
+    id: String,
+    hub: String,
+}
