@@ -15,7 +15,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("arch", &[]),
     ("backoff", &[]),
     ("builder", &["checkout", "config", "credentials", "environment", "request", "submissions"]),
-    ("builders", &["builder", "koji", "local", "osbs"]),
+    ("builders", &["builder", "config", "koji", "local", "osbs"]),
     ("checkout", &["config"]),
     ("child", &["http"]),
     (
