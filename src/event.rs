@@ -11,9 +11,10 @@ pub mod answer;
 pub mod finding;
 
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 use std::fmt;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use base64::Engine as _;
@@ -411,12 +412,19 @@ pub struct Stamped {
     pub event: BuildEvent,
 }
 
+/// Whether a log is wanted, by its name and architecture.
+type Wanted = Arc<dyn Fn(&str, Option<&str>) -> bool + Send + Sync>;
+
 /// The sending side of a build's events. Log chunks wait for room (back-pressure), so memory does not grow with the log.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct EventSender {
+    /// Which logs are told; all where it is not said.
+    wanted: Option<Wanted>,
     channel: tokio::sync::mpsc::Sender<Stamped>,
     /// Whether anything was told of a build's tasks.
     saw_build: Arc<AtomicBool>,
+    /// The names and architectures of the logs that were opened.
+    opened: Arc<Mutex<BTreeSet<(Arc<str>, Option<Arc<str>>)>>>,
 }
 
 /// The receiving side of a build's events.
@@ -428,15 +436,28 @@ const CHANNEL_CAPACITY: usize = 4;
 /// Makes the channel between a builder and the reporter.
 pub fn channel() -> (EventSender, EventReceiver) {
     let (sender, receiver) = tokio::sync::mpsc::channel(CHANNEL_CAPACITY);
-    (EventSender { channel: sender, saw_build: Arc::default() }, receiver)
+    (EventSender { wanted: None, channel: sender, saw_build: Arc::default(), opened: Arc::default() }, receiver)
+}
+
+impl fmt::Debug for EventSender {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("EventSender").field("is_closed", &self.is_closed()).finish_non_exhaustive()
+    }
 }
 
 impl EventSender {
     /// Sends an event, waiting for room. When the reporter is gone (closed pipe) the event is dropped; the caller is told
     /// by [`EventSender::is_closed`].
     pub async fn send(&self, event: BuildEvent) {
-        if matches!(event, BuildEvent::TaskOpened { .. }) {
-            self.saw_build.store(true, Ordering::Relaxed);
+        if self.is_unwanted(&event) {
+            return;
+        }
+        match &event {
+            BuildEvent::TaskOpened { .. } => self.saw_build.store(true, Ordering::Relaxed),
+            BuildEvent::LogOpened { log, arch } => {
+                self.logs().insert((Arc::clone(&log.name), arch.clone()));
+            }
+            _ => {}
         }
         let _ = self.channel.send(Stamped { at: jiff::Timestamp::now(), event }).await;
     }
@@ -444,6 +465,34 @@ impl EventSender {
     /// Whether anything was seen of a build: what ends the watching afterwards does not end the build.
     pub fn saw_build(&self) -> bool {
         self.saw_build.load(Ordering::Relaxed)
+    }
+
+    /// The same channel for a builder that reads all of its logs, and of which only some are to be told.
+    #[must_use]
+    pub fn telling(&self, wanted: impl Fn(&str, Option<&str>) -> bool + Send + Sync + 'static) -> EventSender {
+        EventSender { wanted: Some(Arc::new(wanted)), ..self.clone() }
+    }
+
+    /// A log that is not wanted is never opened, and of one that was not opened nothing is told.
+    fn is_unwanted(&self, event: &BuildEvent) -> bool {
+        let Some(wanted) = &self.wanted else { return false };
+        match event {
+            BuildEvent::LogOpened { log, arch } => !wanted(&log.name, arch.as_deref()),
+            BuildEvent::LogAppended { log, .. }
+            | BuildEvent::LogSkipped { log, .. }
+            | BuildEvent::LogRestarted { log, .. }
+            | BuildEvent::LogClosed { log } => !self.logs().iter().any(|(name, _)| *name == log.name),
+            _ => false,
+        }
+    }
+
+    /// The names and architectures of the logs that were shown so far.
+    pub fn opened_logs(&self) -> Vec<(Arc<str>, Option<Arc<str>>)> {
+        self.logs().iter().cloned().collect()
+    }
+
+    fn logs(&self) -> MutexGuard<'_, BTreeSet<(Arc<str>, Option<Arc<str>>)>> {
+        self.opened.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The same without waiting for room, for those who end the process.

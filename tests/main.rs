@@ -27,3 +27,4 @@ mod osbs;
 mod parity;
 mod report;
 mod secrets;
+mod which;

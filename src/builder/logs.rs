@@ -1,5 +1,7 @@
 //! Which logs of a build are shown.
 
+use std::sync::Arc;
+
 /// Which logs to show; the builder asks for no others, but for those it needs to tell how the build goes.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct LogChoice {
@@ -17,6 +19,21 @@ impl LogChoice {
     /// No logs.
     pub fn nothing() -> LogChoice {
         LogChoice { none: true, ..LogChoice::default() }
+    }
+
+    /// The words of the choice that none of these logs answers to, by their names and architectures: most likely misspelt.
+    pub fn unanswered(&self, logs: &[(Arc<str>, Option<Arc<str>>)]) -> Vec<String> {
+        let has = |choice: &LogChoice| {
+            logs.iter().any(|(name, arch)| {
+                let parts = std::iter::once(&**name).chain(name.split('/')).chain(arch.as_deref());
+                choice.wants(parts.clone(), arch.as_deref())
+            })
+        };
+        let of_name = |name: &String| LogChoice { names: vec![name.clone()], ..LogChoice::default() };
+        let of_arch = |arch: &String| LogChoice { arches: vec![arch.clone()], ..LogChoice::default() };
+        let names = self.names.iter().filter(|name| !has(&of_name(name))).map(|name| format!("--log {name}"));
+        let arches = self.arches.iter().filter(|arch| !has(&of_arch(arch))).map(|arch| format!("--arch {arch}"));
+        names.chain(arches).collect()
     }
 
     /// Whether a log is shown that goes by these names and is of this architecture (of none: by its name alone). Architectures are
@@ -38,6 +55,17 @@ impl LogChoice {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn words_that_no_log_answers_to_are_found() {
+        let logs = [("x86_64.log".into(), Some("x86_64".into())), ("clone/step".into(), None)];
+        let choice = LogChoice {
+            names: ["x86_64", "clone", "nosuch"].map(str::to_owned).to_vec(),
+            arches: ["x86-64", "x8664"].map(str::to_owned).to_vec(),
+            ..LogChoice::default()
+        };
+        assert_eq!(choice.unanswered(&logs), ["--log nosuch", "--arch x8664"]);
+    }
 
     #[test]
     fn names_with_and_without_their_suffix_and_architectures_in_every_spelling() {

@@ -83,7 +83,7 @@ async fn with_order(
     check_server(context, wanted, order, wish).await?;
     if wish.is_dry {
         let run = said(context, format!("an answer of {}", order.server()), order.preview()).await?;
-        context.tell(BuildEvent::DryRun(Box::new(run))).await;
+        context.tell(BuildEvent::DryRun(Box::new(run.masked()))).await;
         return Ok(End::default());
     }
     let outlives_us = builder.manner().outlives_us;
@@ -105,7 +105,7 @@ async fn with_order(
     let logs = context.logs(follow, &[], None);
     let mut interrupt = context.interrupt.clone();
     let outcome = read_by_somebody(context, manner, order.watch(&logs, &mut interrupt)).await;
-    let end = watched(context, manner, build, outcome).await;
+    let end = watched(context, manner, build, &logs, outcome).await;
     drop(creation);
     end
 }

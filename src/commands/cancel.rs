@@ -30,7 +30,7 @@ pub(super) async fn run(context: &Context, arguments: &CancelArgs) -> Result<End
     let mut interrupt = context.interrupt.clone();
     let logs = LogChoice::nothing();
     let outcome = read_by_somebody(context, manner, site.watch(&build.id, &logs, &mut interrupt)).await;
-    let end = watched(context, manner, build.clone(), outcome).await;
+    let end = watched(context, manner, build.clone(), &logs, outcome).await;
     site.close().await;
     drop(hold);
     let end = end?;

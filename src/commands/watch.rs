@@ -1,6 +1,6 @@
 //! `watch`: attach to a build that runs, or look at one that has ended.
 
-use crate::builder::Watched;
+use crate::builder::{LogChoice, Watched};
 use crate::cli::WatchArgs;
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::{BuildEvent, BuildId, Manner, Outcome};
@@ -34,7 +34,7 @@ pub(super) async fn run(context: &Context, arguments: &WatchArgs) -> Result<End>
         Err(error) if !context.events.saw_build() => return Err(error.about(build)),
         other => other,
     };
-    let end = watched(context, manner, build, outcome).await;
+    let end = watched(context, manner, build, &logs, outcome).await;
     drop(hold);
     end
 }
@@ -64,8 +64,13 @@ pub(super) async fn watched(
     context: &Context,
     manner: &'static Manner,
     build: BuildId,
+    logs: &LogChoice,
     watched: Result<Watched>,
 ) -> Result<End> {
+    let unanswered = logs.unanswered(&context.events.opened_logs());
+    if !unanswered.is_empty() {
+        context.warn(format_args!("no log of the build was shown for {}", unanswered.join(", "))).await;
+    }
     let watched = watched.map_err(|error| unseen(context, manner, &build, error))?;
     let outcome = watched.outcome;
     records::ended(context, &build, outcome.outcome).await;

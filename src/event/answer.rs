@@ -7,6 +7,7 @@ use serde_json::{Map, Value};
 
 use super::finding::Finding;
 use super::{BuildId, BuildOutcome, BuilderName};
+use crate::address;
 
 /// What the files of a checkout say, and everything that is wrong with the build.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
@@ -35,6 +36,24 @@ pub struct DryRun {
     /// The same for people: lines that end with a newline.
     #[serde(skip)]
     pub text: String,
+}
+
+impl DryRun {
+    /// The same with users, passwords and tokens of addresses masked: what is sent is one thing, what is shown another.
+    #[must_use]
+    pub fn masked(self) -> DryRun {
+        let fields = self.fields.into_iter().map(|(name, value)| (name, masked(value))).collect();
+        DryRun { fields, text: address::masked(&self.text), ..self }
+    }
+}
+
+fn masked(value: Value) -> Value {
+    match value {
+        Value::String(text) => Value::String(address::masked(&text)),
+        Value::Array(values) => Value::Array(values.into_iter().map(masked).collect()),
+        Value::Object(fields) => Value::Object(fields.into_iter().map(|(name, value)| (name, masked(value))).collect()),
+        other => other,
+    }
 }
 
 /// A build that was submitted from here, and how it stands.

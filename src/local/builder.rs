@@ -183,7 +183,7 @@ impl LocalBuild<'_> {
         Some(Hub { session, topurl: links.topurl, weburl: profile.weburl.clone() })
     }
 
-    async fn build(&mut self, _logs: &LogChoice, interrupt: &Interrupt) -> Result<Watched> {
+    async fn build(&mut self, logs: &LogChoice, interrupt: &Interrupt) -> Result<Watched> {
         let begun = self.begun.take().ok_or_else(|| Error::new(ErrorKind::Internal, NotBegun))?;
         let order = self.order()?;
         let mut hub = self.hub().await;
@@ -192,7 +192,9 @@ impl LocalBuild<'_> {
             let profile = koji::hub::quietly(&self.setting)?;
             koji::hub::log_in(&mut hub.session, &profile, &self.setting).await?;
         }
-        let events = self.setting.events.clone();
+        let choice = logs.clone();
+        // A log goes by its architecture, too: `x86_64` is short for `x86_64-build`.
+        let events = self.setting.events.telling(move |name, arch| choice.wants([name].into_iter().chain(arch), arch));
         let ended = steps::run(begun, &order, &mut hub, events, interrupt.clone()).await;
         if let Some(hub) = &mut hub {
             hub.session.log_out().await;
