@@ -412,6 +412,9 @@ pub struct Stamped {
     pub event: BuildEvent,
 }
 
+/// A log that is shown: its name, and its architecture where it has one.
+pub type ShownLog = (Arc<str>, Option<Arc<str>>);
+
 /// Whether a log is wanted, by its name and architecture.
 type Wanted = Arc<dyn Fn(&str, Option<&str>) -> bool + Send + Sync>;
 
@@ -424,7 +427,7 @@ pub struct EventSender {
     /// Whether anything was told of a build's tasks.
     saw_build: Arc<AtomicBool>,
     /// The names and architectures of the logs that were opened.
-    opened: Arc<Mutex<BTreeSet<(Arc<str>, Option<Arc<str>>)>>>,
+    opened: Arc<Mutex<BTreeSet<ShownLog>>>,
 }
 
 /// The receiving side of a build's events.
@@ -487,11 +490,11 @@ impl EventSender {
     }
 
     /// The names and architectures of the logs that were shown so far.
-    pub fn opened_logs(&self) -> Vec<(Arc<str>, Option<Arc<str>>)> {
+    pub fn opened_logs(&self) -> Vec<ShownLog> {
         self.logs().iter().cloned().collect()
     }
 
-    fn logs(&self) -> MutexGuard<'_, BTreeSet<(Arc<str>, Option<Arc<str>>)>> {
+    fn logs(&self) -> MutexGuard<'_, BTreeSet<ShownLog>> {
         self.opened.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

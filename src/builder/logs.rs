@@ -1,6 +1,6 @@
 //! Which logs of a build are shown.
 
-use std::sync::Arc;
+use crate::event::ShownLog;
 
 /// Which logs to show; the builder asks for no others, but for those it needs to tell how the build goes.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -22,7 +22,7 @@ impl LogChoice {
     }
 
     /// The words of the choice that none of these logs answers to, by their names and architectures: most likely misspelt.
-    pub fn unanswered(&self, logs: &[(Arc<str>, Option<Arc<str>>)]) -> Vec<String> {
+    pub fn unanswered(&self, logs: &[ShownLog]) -> Vec<String> {
         let has = |choice: &LogChoice| {
             logs.iter().any(|(name, arch)| {
                 let parts = std::iter::once(&**name).chain(name.split('/')).chain(arch.as_deref());

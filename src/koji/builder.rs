@@ -10,7 +10,7 @@ use super::cancel::{CancelError, cancel};
 use super::session::Session;
 use super::submit::{self, Baseline, SubmitError};
 use super::target_cache::TargetCache;
-use super::watch::{WatchError, WatchOptions, wants_login, watch};
+use super::watch::{WatchOptions, wants_login, watch};
 use super::xmlrpc::Value;
 use super::{hub, questions};
 use crate::builder::{
@@ -321,7 +321,7 @@ impl Watching<'_, '_> {
             hub::log_in(self.session, self.profile, self.setting).await?;
             watched = watch(self.session, task, options, interrupt).await;
         }
-        Ok(watched.map_err(WatchError::from)?)
+        Ok(watched?)
     }
 }
 

@@ -19,8 +19,11 @@ use fedpkg_container_build::report::progress::Progress;
 use fedpkg_container_build::report::sanitize;
 use fedpkg_container_build::request::nvr::Nvr;
 
+/// Takes an input, and panics when something is wrong with what is made of it.
+pub type Target = fn(&[u8]);
+
 /// Each target's name, which is also that of its folder and program, and what it does with an input.
-pub const TARGETS: &[(&str, fn(&[u8]))] = &[
+pub const TARGETS: &[(&str, Target)] = &[
     ("build_file", build_file),
     ("container_yaml", container_yaml),
     ("dockerfile", dockerfile),

@@ -130,7 +130,7 @@ impl Machine {
         let mut engine = Engine {
             buildah: config.buildah.clone(),
             skopeo: config.skopeo.clone(),
-            guard: guard,
+            guard,
             storage: store.storage(&driver)?,
             temporary,
             registries: registry_files::settings(&config.insecure_registries, &config.registry_mirrors, work)?,

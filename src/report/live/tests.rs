@@ -5,7 +5,7 @@ use indicatif::{InMemoryTerm, TermLike as _};
 
 use super::*;
 use crate::event::{
-    BuilderName, CheckReport, ConfigReport, ConfigValue, DryRun, Failure, FailureLog, Fault, Finding, KojiBuild, LogId,
+    BuilderName, ConfigReport, ConfigValue, DryRun, Failure, FailureLog, Fault, Finding, KojiBuild, LogId,
 };
 use crate::report::mode::{Color, Format, Surroundings};
 use crate::report::reader::Stream;
@@ -637,7 +637,7 @@ fn nothing_from_elsewhere_controls_a_terminal_or_begins_a_line() {
             BuildEvent::Warned(Warning::Adopted { task: id() }),
             BuildEvent::Warned(Warning::Degraded { what: text(), why: "why".into() }),
             BuildEvent::Found(Finding::error("id", "message").at(HOSTILE, 3)),
-            BuildEvent::Checked(Box::new(CheckReport::default())),
+            BuildEvent::Checked(Box::default()),
             BuildEvent::Setting { name: "n", value: text(), file: None },
             BuildEvent::Setting { name: "n", value: text(), file: Some(text()) },
             state(TaskState::Open, TaskState::Failed, Some("reason")),
