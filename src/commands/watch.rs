@@ -1,6 +1,6 @@
 //! `watch`: attach to a build that runs, or look at one that has ended.
 
-use crate::builder::{LogChoice, Watched};
+use crate::builder::{Interrupted, LogChoice, Watched};
 use crate::cli::WatchArgs;
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::{BuildEvent, BuildId, Manner, Outcome};
@@ -29,10 +29,11 @@ pub(super) async fn run(context: &Context, arguments: &WatchArgs) -> Result<End>
     let watching = site.watch(&build.id, &logs, &mut interrupt);
     let outcome = read_by_somebody(context, manner, watching).await;
     site.close().await;
-    // Nothing was created here: until something was seen of the build, an error is just that.
-    let outcome = match outcome {
-        Err(error) if !context.events.saw_build() => return Err(error.about(build)),
-        other => other,
+    // Nothing was created here: until something was seen of the build, an error is just that, and a signal, too.
+    let outcome = match (outcome, context.interrupt.signal()) {
+        (Err(error), _) if !context.events.saw_build() => return Err(error.about(build)),
+        (Ok(_), Some(signal)) if !context.events.saw_build() => return Err(Interrupted(signal).into()),
+        (outcome, _) => outcome,
     };
     let end = watched(context, manner, build, &logs, outcome).await;
     drop(hold);
