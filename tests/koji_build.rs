@@ -3,6 +3,7 @@
 mod clear_text;
 mod interrupt;
 mod logs;
+mod once;
 mod refusals;
 mod submit;
 mod trouble;

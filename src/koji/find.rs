@@ -3,10 +3,9 @@
 //! The look goes through the session of the lost call, whose calls a hub runs one after the other (it locks the session's row):
 //! it cannot overtake a call that has reached the hub.
 
-use super::api::{self, TaskInfo};
+use super::api;
 use super::session::{Session, SessionError};
 use super::xmlrpc::Value;
-use crate::error::ErrorKind;
 
 /// How many tasks are listed at once.
 const PAGE: i64 = 20;
@@ -16,11 +15,11 @@ const PAGES: i64 = 5;
 /// Looks through the tasks of `method` that `owner` has made after the task `newest`, from the newest on, for one with the
 /// arguments that are `wanted`.
 ///
-/// The arguments are asked for task by task. What another task holds may keep the hub from telling about it; such a task is
-/// none that was made a moment ago, and is passed over.
+/// The arguments are asked for task by task: what one task holds may keep the hub from telling about it, and then the others
+/// are still looked at.
 ///
 /// # Errors
-/// When the hub cannot be asked, or there are too many tasks to be sure.
+/// When the hub cannot be asked; or it is not found, and could be one of those that the hub did not tell about.
 pub(super) async fn task(
     session: &mut Session,
     method: &'static str,
@@ -28,30 +27,33 @@ pub(super) async fn task(
     newest: i64,
     wanted: impl Fn(&[Value]) -> bool,
 ) -> Result<Option<i64>, SessionError> {
+    let mut untold = None;
     for page in 0..PAGES {
         let answer = session.call(&api::newest_tasks(method, owner, PAGE, page * PAGE)).await?;
         let ids = api::task_ids(&answer);
         for id in &ids {
             if *id <= newest {
-                return Ok(None);
+                return untold.map_or(Ok(None), Err);
             }
-            if arguments(session, *id).await?.is_some_and(|arguments| wanted(&arguments)) {
-                return Ok(Some(*id));
+            match arguments(session, *id).await {
+                Ok(arguments) if wanted(&arguments) => return Ok(Some(*id)),
+                Ok(_) => {}
+                Err(error @ (SessionError::Fault { .. } | SessionError::Unexpected { .. })) => untold = Some(error),
+                Err(error) => return Err(error),
             }
         }
         if ids.len() < usize::try_from(PAGE).unwrap_or(usize::MAX) {
-            return Ok(None);
+            return untold.map_or(Ok(None), Err);
         }
     }
     let what = format!("more than {} tasks that were made since", PAGES * PAGE);
     Err(SessionError::Unexpected { operation: "listTasks", what })
 }
 
-/// A task's arguments; `None` when the hub refuses to tell them.
-async fn arguments(session: &mut Session, task: i64) -> Result<Option<Vec<Value>>, SessionError> {
-    match session.call(&api::get_task_info(task, true)).await {
-        Ok(answer) => Ok(TaskInfo::from_value(&answer).ok().flatten().and_then(|info| info.request)),
-        Err(error @ SessionError::Fault { .. }) if error.kind() == ErrorKind::Server => Ok(None),
-        Err(error) => Err(error),
-    }
+async fn arguments(session: &mut Session, task: i64) -> Result<Vec<Value>, SessionError> {
+    let call = api::get_task_info(task, true);
+    let answer = session.call(&call).await?;
+    let arguments = answer.get("request").and_then(Value::as_array).map(<[Value]>::to_vec);
+    arguments
+        .ok_or_else(|| SessionError::Unexpected { operation: call.method, what: format!("no request of task {task}") })
 }

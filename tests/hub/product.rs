@@ -191,6 +191,20 @@ async fn a_newer_task_of_the_same_user_is_not_adopted_when_ours_came_later() {
 }
 
 #[tokio::test]
+async fn a_task_that_the_hub_does_not_tell_about_may_be_ours() {
+    let hub = Hub::start(HubOptions { callnum: Callnum::Off, ..HubOptions::default() });
+    let (mut session, _receiver) = session(&hub);
+    session.log_in(password()).await.expect("a session");
+    let (_, baseline) = ask(&mut session).await;
+    hub.inject("buildContainer", Fault::LoseAnswer, 1);
+    hub.inject("getTaskInfo", Fault::Refuse(1000, "something went wrong"), 1);
+    let mut creation = Creation::new(Interrupt::new());
+    let error = submit(&mut session, &request(), baseline, &mut creation).await.expect_err("nobody knows");
+    assert!(matches!(error, SubmitError::Unknown { .. }), "{error:?}");
+    assert_eq!(hub.tasks().len(), 1);
+}
+
+#[tokio::test]
 async fn without_anything_to_tell_the_task_by_a_lost_submit_is_not_repeated() {
     let hub = Hub::start(HubOptions { callnum: Callnum::Off, ..HubOptions::default() });
     let (mut session, _receiver) = session(&hub);
