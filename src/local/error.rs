@@ -1,5 +1,6 @@
 //! Why a build on this machine came to nothing, and what to do about it.
 
+use crate::blocking::Stopped;
 use crate::checkout::dockerfile::DockerfileError;
 use crate::checkout::sources::SourcesError;
 use crate::error::{Error, ErrorKind};
@@ -234,6 +235,12 @@ impl LocalError {
             hints.splice(0..0, error.hints().iter().cloned());
         }
         hints.into_iter().fold(Error::new(kind, self), Error::hint)
+    }
+}
+
+impl From<Stopped> for LocalError {
+    fn from(_: Stopped) -> LocalError {
+        LocalError::Interrupted
     }
 }
 

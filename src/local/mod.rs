@@ -20,3 +20,5 @@ pub mod options;
 pub mod order;
 pub mod registry;
 pub mod steps;
+
+pub use steps::{Begun, Ended, Preview, begin, preview};

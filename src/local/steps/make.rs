@@ -7,6 +7,7 @@ use super::build::{self, BuildCall, BuildLog};
 use super::dockerfile::StoredNames;
 use super::finished::Finished;
 use super::{ArchBuild, Ready, Run, variant};
+use crate::checkout::dockerfile::Stage;
 use crate::event::{FailureLog, Warning};
 use crate::local::engine::journal::{Step, StepName};
 use crate::local::engine::output;
@@ -25,10 +26,10 @@ impl Run<'_> {
         failed_log: &mut Option<FailureLog>,
     ) -> Result<Vec<PathBuf>, LocalError> {
         let mut step = self.journal.begin(StepName::Build).await;
-        let shares = self.isolation.shares().map(|shares| format!("; {shares}")).unwrap_or_default();
+        let shares = self.site.isolation.shares().map(|shares| format!("; {shares}")).unwrap_or_default();
         step.say(format_args!(
             "buildah {}, isolation {} ({}){shares}",
-            self.machine.version_text, self.isolation.name, self.isolation.why
+            self.site.machine.version_text, self.site.isolation.name, self.site.isolation.why
         ))
         .await;
         for argument in &self.order.options.build_args {
@@ -66,7 +67,7 @@ impl Run<'_> {
         let dockerfile = build.context.path.join(self.dockerfile_of(build));
         let order = BuildCall {
             arch: &build.arch,
-            isolation: &self.isolation.name,
+            isolation: &self.site.isolation.name,
             dockerfile: &dockerfile,
             context: &build.context.path,
             name: &build.name,
@@ -77,7 +78,7 @@ impl Run<'_> {
             secrets: &options.secrets,
             timestamp: self.order.timestamp,
         };
-        if let Err(error) = self.store.note_image(&build.what(), self.work, &build.name) {
+        if let Err(error) = self.site.store.note_image(&build.what(), &self.site.work, &build.name) {
             return (Some(log), Err(error.into()));
         }
         let mut interrupt = self.interrupt.clone();
@@ -141,7 +142,7 @@ impl Run<'_> {
 
     /// Removes the images of earlier builds of the same thing, whose place is taken.
     async fn forget_earlier(&self, build: &ArchBuild) {
-        for earlier in self.store.take_earlier_images(&build.what(), self.work).unwrap_or_default() {
+        for earlier in self.site.store.take_earlier_images(&build.what(), &self.site.work).unwrap_or_default() {
             let removed =
                 output(build.engine.quick_buildah().args(["rmi", &earlier]), "removing the last build's image").await;
             if let Err(error) = removed {
@@ -167,8 +168,13 @@ impl Run<'_> {
             };
             let looking = async {
                 match &base {
-                    Some(base) if keeps_files(ready, &build.arch) => Ok(base.clone()),
-                    _ => contents::of(&build.engine, &image.name, image.config.has_triggers(), self.work.path()).await,
+                    Some(base) if keeps_files(self.site.prepared.file.stages.last(), ready, &build.arch) => {
+                        Ok(base.clone())
+                    }
+                    _ => {
+                        contents::of(&build.engine, &image.name, image.config.has_triggers(), self.site.work.path())
+                            .await
+                    }
                 }
             };
             let (contents, ()) = tokio::join!(looking, self.forget_earlier(&build));
@@ -231,7 +237,7 @@ impl Run<'_> {
         contents: &Contents,
         inspection: &Inspection,
     ) -> Result<(), LocalError> {
-        let timestamp = self.identity.started.strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
+        let timestamp = self.names.started.strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
         let subject = sbom::Subject {
             name: &ready.repository,
             version: &format!("{}-{}", ready.nvr.version, ready.nvr.release),
@@ -273,8 +279,8 @@ const METADATA: [&str; 13] = [
 ];
 
 /// Whether an image has the files of its base, and besides only those that this build stores in it.
-fn keeps_files(ready: &Ready, arch: &str) -> bool {
-    let (Some(stage), Some(Parent::Image(_))) = (ready.prepared.file.stages.last(), ready.bases.parents.last()) else {
+fn keeps_files(last: Option<&Stage>, ready: &Ready, arch: &str) -> bool {
+    let (Some(stage), Some(Parent::Image(_))) = (last, ready.bases.parents.last()) else {
         return false;
     };
     let triggers = variant(ready.bases.last(), arch).is_none_or(|base| base.config.has_triggers());
