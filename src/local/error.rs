@@ -23,7 +23,7 @@ use crate::local::registry::push::PushError;
 use crate::local::registry::registries::RegistryError;
 use crate::local::steps::base_image::BaseImageError;
 use crate::local::steps::context::ContextError;
-use crate::local::steps::edits::BadEdit;
+use crate::local::steps::dockerfile::WriteError;
 use crate::local::steps::import::ImportError;
 use crate::local::steps::labels::LabelError;
 use crate::local::steps::prepare::PrepareError;
@@ -52,7 +52,7 @@ pub enum LocalError {
     YumRepo(#[from] YumRepoError),
     ContentManifest(#[from] ContentManifestError),
     Name(#[from] BadName),
-    Edit(#[from] BadEdit),
+    Write(#[from] WriteError),
     Engine(#[from] EngineError),
     Contents(#[from] ContentsError),
     Policy(#[from] PolicyError),
@@ -123,6 +123,7 @@ impl LocalError {
             | LocalError::Dockerfile(_)
             | LocalError::Label(_)
             | LocalError::Name(_)
+            | LocalError::Write(_)
             | LocalError::Registry(_)
             | LocalError::Sources(_)
             | LocalError::UrlList(_)

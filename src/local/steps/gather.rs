@@ -230,12 +230,8 @@ impl Run<'_> {
         }
         for file in &files {
             step.say(format_args!("{} from {}", file.name, file.origin)).await;
-            let unsigned = file.content.split(|byte| *byte == b'\n').any(|line| {
-                let line: Vec<u8> = line.iter().copied().filter(|byte| !byte.is_ascii_whitespace()).collect();
-                line == b"gpgcheck=0"
-            });
-            if unsigned {
-                step.say(format_args!("  {} does not have the signatures of packages checked (gpgcheck=0)", file.name))
+            if yum_repos::is_unchecked(file) {
+                step.say(format_args!("  {} does not have the signatures of packages checked (gpgcheck)", file.name))
                     .await;
             }
         }

@@ -11,6 +11,7 @@ use crate::checkout::dockerfile::Stage;
 use crate::event::{FailureLog, Warning};
 use crate::local::engine::journal::{Step, StepName};
 use crate::local::engine::output;
+use crate::local::engine::setup::BUILD_ARG_FILES;
 use crate::local::engine::store::write_private;
 use crate::local::error::LocalError;
 use crate::local::image::built::{self, BuiltImage, Layers};
@@ -58,6 +59,18 @@ impl Run<'_> {
         step.end_with(ended).await
     }
 
+    /// The build arguments: in a file, which other users' processes do not see, where the engine reads one.
+    fn build_args(&self, build: &ArchBuild) -> Result<(Option<PathBuf>, Vec<String>), LocalError> {
+        let given = &self.order.options.build_args;
+        if given.is_empty() || self.site.machine.version < BUILD_ARG_FILES {
+            return Ok((None, given.clone()));
+        }
+        let (lines, others) = build::in_file(given);
+        let path = self.site.work.path().join(format!("build-args-{}", build.arch));
+        write_private(&path, lines.as_bytes())?;
+        Ok((Some(path), others))
+    }
+
     async fn build_one(&self, build: &ArchBuild) -> (Option<BuildLog>, Result<(), LocalError>) {
         let mut log = match BuildLog::open(&self.journal, &build.arch, &self.results).await {
             Ok(log) => log,
@@ -65,6 +78,10 @@ impl Run<'_> {
         };
         let options = &self.order.options;
         let dockerfile = build.context.path.join(self.dockerfile_of(build));
+        let (build_arg_file, build_args) = match self.build_args(build) {
+            Ok(build_args) => build_args,
+            Err(error) => return (Some(log), Err(error)),
+        };
         let order = BuildCall {
             arch: &build.arch,
             isolation: &self.site.isolation.name,
@@ -74,7 +91,8 @@ impl Run<'_> {
             cache: options.cache,
             repos: build.mounted_repos.as_deref(),
             http_proxy: self.order.config.http_proxy,
-            build_args: &options.build_args,
+            build_args: &build_args,
+            build_arg_file: build_arg_file.as_deref(),
             secrets: &options.secrets,
             timestamp: self.order.timestamp,
         };
