@@ -177,8 +177,8 @@ fn the_value_of_a_secret_build_argument_is_told_to_nobody() {
     let base = crate::support::images::BaseImage::default().file("/etc/expected", secret.as_bytes());
     base.push(&world.registry, "fedora:42");
     let _clone = world.clone(&dockerfile.replace("RUN", "ARG API_TOKEN\nRUN"));
-    for (argument, output) in [(format!("API_TOKEN={secret}"), "text"), ("API_TOKEN".to_owned(), "json")] {
-        let mut command = world.command(&["--scratch", "--build-arg", &argument, "--output", output]);
+    for output in ["text", "json"] {
+        let mut command = world.command(&["--scratch", "--build-arg", "API_TOKEN", "--output", output]);
         command.env("API_TOKEN", secret).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let ours = command.spawn().unwrap();
         let id = ours.id();
