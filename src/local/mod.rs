@@ -14,7 +14,6 @@
 
 pub mod builder;
 pub mod engine;
-pub mod error;
 pub mod image;
 pub mod options;
 pub mod order;

@@ -6,10 +6,10 @@ use super::import;
 use super::{Ready, Run};
 use crate::event::{KojiBuild, Warning};
 use crate::local::engine::journal::{Step, StepName};
-use crate::local::error::LocalError;
 use crate::local::image::name::ImageName;
 use crate::local::order::Hub;
 use crate::local::registry::push::{self, Pushed, Tags, ToPush};
+use crate::local::steps::error::LocalError;
 use crate::request::nvr::{Nvr, is_additional_tag};
 
 impl Run<'_> {

@@ -18,9 +18,9 @@ use crate::http::{self, ClientOptions, Redirects};
 use crate::koji::call::Call;
 use crate::koji::xmlrpc::Value;
 use crate::local::engine::journal::{Step, StepName};
-use crate::local::error::LocalError;
 use crate::local::image::name::ImageName;
 use crate::local::order::Hub;
+use crate::local::steps::error::LocalError;
 use crate::request::nvr::{Nvr, RELEASE};
 
 /// How much of what is told of files may wait for its reader.

@@ -13,11 +13,11 @@ use crate::local::engine::journal::{Step, StepName};
 use crate::local::engine::output;
 use crate::local::engine::setup::BUILD_ARG_FILES;
 use crate::local::engine::store::write_private;
-use crate::local::error::LocalError;
 use crate::local::image::built::{self, BuiltImage, Layers};
 use crate::local::image::contents::{self, Contents};
 use crate::local::image::inspect::{self, Inspection, KeyId, Policy};
 use crate::local::image::sbom;
+use crate::local::steps::error::LocalError;
 
 impl Run<'_> {
     /// Builds: all architectures at once. What the base images hold is found out meanwhile.

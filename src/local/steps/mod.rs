@@ -7,6 +7,7 @@ pub mod context;
 mod deliver;
 pub mod dockerfile;
 pub mod edits;
+pub mod error;
 mod finished;
 mod gather;
 pub mod import;
@@ -25,8 +26,7 @@ use crate::builder::Interrupt;
 use crate::child;
 use crate::error::ErrorKind;
 use crate::event::{
-    BuildEvent, BuildOutcome, EventSender, Failure, FailureLog, KojiBuild, Outcome, TaskId, TaskState,
-    Warning,
+    BuildEvent, BuildOutcome, EventSender, Failure, FailureLog, KojiBuild, Outcome, TaskId, TaskState, Warning,
 };
 use crate::fetch::Download;
 use crate::local::engine::isolation::Isolation;
@@ -34,9 +34,9 @@ use crate::local::engine::journal::{Journal, StepName};
 use crate::local::engine::setup::{GO_MD2MAN, Machine};
 use crate::local::engine::store::{Store, Work, create_private, write_private};
 use crate::local::engine::{Engine, EngineError};
-use crate::local::error::LocalError;
 use crate::local::order::{Hub, LocalOrder};
 use crate::local::registry::push::Pushed;
+use crate::local::steps::error::LocalError;
 use crate::request::nvr::Nvr;
 use base_image::{BaseImage, BaseImages};
 use context::BuildContext;

@@ -17,10 +17,10 @@ use crate::local::engine::journal::{Step, StepName};
 use crate::local::engine::setup::GO_MD2MAN;
 use crate::local::engine::store::write_private;
 use crate::local::engine::{Engine, output};
-use crate::local::error::LocalError;
 use crate::local::image::content_manifest;
 use crate::local::image::contents::{self, Contents};
 use crate::local::image::name::ImageName;
+use crate::local::steps::error::LocalError;
 
 impl Run<'_> {
     /// Writes what is built, for each architecture.
