@@ -59,6 +59,7 @@
 //! | [`http`] | the only place that makes an HTTP client |
 //! | [`child`] | the only place that makes child processes |
 //! | [`arch`], [`backoff`], [`digest`], [`log_lines`] | names of architectures, waits between attempts, SHA-256, bytes to lines: each once |
+//! | [`blocking`] | work on files, git and hashes beside the thread that waits |
 //! | [`error`], [`exit_code`] | kinds, sources, hints; the whole table of exit codes |
 //!
 //! Arrows: `commands -> {cli, config, checkout, request, builder, builders, report, submissions}`, `builders -> {builder, koji, osbs, local}`,
@@ -86,6 +87,7 @@
 pub mod address;
 pub mod arch;
 pub mod backoff;
+pub mod blocking;
 pub mod builder;
 pub mod builders;
 pub mod checkout;

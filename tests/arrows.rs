@@ -7,13 +7,15 @@ use std::path::Path;
 use crate::support::modules::Modules;
 
 /// The ground floor, which everyone may use.
-const GROUND: [&str; 9] = ["address", "arch", "backoff", "child", "digest", "error", "event", "exit_code", "log_lines"];
+const GROUND: [&str; 10] =
+    ["address", "arch", "backoff", "blocking", "child", "digest", "error", "event", "exit_code", "log_lines"];
 
 /// A room, and the rooms it may use, besides the ground floor.
 const ARROWS: &[(&str, &[&str])] = &[
     ("address", &[]),
     ("arch", &[]),
     ("backoff", &[]),
+    ("blocking", &[]),
     ("builder", &["checkout", "config", "credentials", "environment", "request", "submissions"]),
     ("builders", &["builder", "config", "koji", "local", "osbs"]),
     ("checkout", &["config"]),
@@ -62,7 +64,6 @@ const CIRCLES: &[&str] = &[
     "cli: build, commands, values",
     "koji: api, bulk, cancel, error, find, login, logs, outcome, session, submit, tree, watch",
     "koji: fault, xmlrpc",
-    "local: error, steps",
 ];
 
 fn modules() -> Modules {

@@ -19,7 +19,7 @@ use rustix::fs::OFlags;
 use super::checksums::Digests;
 use super::error::FetchProblem;
 use super::folder::{ContextFolder, Target, hash};
-use super::work::Stop;
+use crate::blocking::Stop;
 use crate::checkout::sources::Checksum;
 
 /// A folder of fetched files that any number of processes may use at once.

@@ -8,6 +8,7 @@ use reqwest::StatusCode;
 use url::Url;
 
 use crate::address::Address;
+use crate::blocking::Stopped;
 use crate::checkout::sources::{Algorithm, Checksum};
 use crate::error::{Error, ErrorKind};
 
@@ -129,6 +130,12 @@ pub enum FetchProblem {
     /// The work was stopped, because another download failed.
     #[error("it was stopped")]
     Stopped,
+}
+
+impl From<Stopped> for FetchProblem {
+    fn from(_: Stopped) -> Self {
+        FetchProblem::Stopped
+    }
 }
 
 impl From<ArtifactsError> for Error {

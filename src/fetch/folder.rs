@@ -18,7 +18,7 @@ use rustix::io::Errno;
 
 use super::checksums::Digests;
 use super::error::FetchProblem;
-use super::work::Stop;
+use crate::blocking::Stop;
 use crate::checkout::sources::Checksum;
 
 /// How much of a file is in memory at a time.

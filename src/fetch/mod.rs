@@ -14,7 +14,6 @@ mod error;
 mod folder;
 mod transfer;
 pub mod url_list;
-mod work;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -28,11 +27,11 @@ pub use allowed::{AllowedDomains, BadDomain};
 pub use cache::Cache;
 pub use error::{ArtifactsError, FetchProblem};
 
+use crate::blocking::Work;
 use crate::checkout::sources::{Checksum, Source};
 use cache::{Cached, Claim};
 use folder::{ContextFolder, Existing, Target};
 use transfer::{Patience, Transfer};
-use work::Work;
 
 /// How many files are fetched at once.
 const PARALLEL: usize = 8;

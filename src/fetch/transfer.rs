@@ -15,9 +15,9 @@ use url::Url;
 
 use super::cache::{Complete, Finish, Partial};
 use super::error::{FetchProblem, shown};
-use super::work::Work;
 use super::{Download, FetchStep};
 use crate::backoff::Backoff;
+use crate::blocking::Work;
 use crate::http::{self, Failure};
 
 /// How many redirects are followed.
@@ -157,7 +157,7 @@ impl Transfer<'_> {
             while let Some(piece) = pieces.blocking_recv() {
                 partial.write(&piece)?;
             }
-            Ok(partial)
+            Ok::<_, FetchProblem>(partial)
         });
         let mut pace = Pace::start(self.patience.silence);
         let ended = loop {

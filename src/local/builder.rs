@@ -195,7 +195,7 @@ impl LocalBuild<'_> {
         let choice = logs.clone();
         // A log goes by its architecture, too: `x86_64` is short for `x86_64-build`.
         let events = self.setting.events.telling(move |name, arch| choice.wants([name].into_iter().chain(arch), arch));
-        let ended = steps::run(begun, &order, &mut hub, events, interrupt.clone()).await;
+        let ended = begun.run(&order, &mut hub, events, interrupt.clone()).await;
         if let Some(hub) = &mut hub {
             hub.session.log_out().await;
         }

@@ -14,9 +14,10 @@
 
 pub mod builder;
 pub mod engine;
-pub mod error;
 pub mod image;
 pub mod options;
 pub mod order;
 pub mod registry;
 pub mod steps;
+
+pub use steps::{Begun, Ended, Preview, begin, preview};

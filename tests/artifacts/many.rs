@@ -1,8 +1,7 @@
 //! Many files at once.
 
-use std::time::Instant;
-
 use super::*;
+use crate::support::world::PATIENCE;
 
 #[tokio::test]
 async fn the_first_error_stops_the_others() {
@@ -13,15 +12,15 @@ async fn the_first_error_stops_the_others() {
     // It takes half a second, in which the others begin.
     let right = world.serve("wrong", &varied(100_000, 99));
     downloads.insert(3, world.download("wrong", vec![checksum(Algorithm::Sha512, b"other")]));
-    let begin = Instant::now();
     let error = world.fetch(&downloads).await.unwrap_err();
     assert_eq!(error.target, Path::new("wrong"));
-    assert!(begin.elapsed() < Duration::from_secs(3), "{:?}, and a file takes five seconds", begin.elapsed());
     assert!(world.placed().is_empty());
     assert_eq!(world.server.requests().len(), 8);
     let kept = world.cached();
     assert!(kept.iter().all(|path| path.extension().is_some_and(|extension| extension == "partial")), "{kept:?}");
     assert_eq!(kept.len(), 7);
+    let sizes: Vec<u64> = kept.iter().map(|path| fs::metadata(path).unwrap().len()).collect();
+    assert!(sizes.iter().all(|size| *size < 1_000_000), "each was stopped on its way: {sizes:?}");
     // Nobody holds a lock any more, and nobody writes.
     world.server.unthrottle();
     downloads[3] = right;
@@ -31,21 +30,17 @@ async fn the_first_error_stops_the_others() {
 
 #[tokio::test]
 async fn files_come_at_once_and_not_one_after_the_other() {
-    const RATE: u64 = 4_000_000;
-    const SIZE: usize = 500_000;
     let world = World::new();
     let downloads: Vec<Download> =
-        (0..24).map(|index| world.serve(&format!("file-{index}"), &varied(SIZE, index))).collect();
-    world.server.throttle(RATE);
-    let begin = Instant::now();
-    let fetched = world.fetch(&downloads).await.unwrap();
-    let one_by_one = Duration::from_secs_f64((downloads.len() * SIZE) as f64 / RATE as f64);
-    assert!(begin.elapsed() * 3 < one_by_one, "{:?}, and one by one {one_by_one:?}", begin.elapsed());
+        (0..24).map(|index| world.serve(&format!("file-{index}"), &varied(500_000, index))).collect();
+    world.server.send_at_once(8);
+    let fetched = tokio::time::timeout(PATIENCE, world.fetch(&downloads)).await.expect("eight are asked for at once");
+    let fetched = fetched.unwrap();
     let targets: Vec<PathBuf> = fetched.into_iter().map(|fetched| fetched.target).collect();
     assert_eq!(targets, downloads.iter().map(|download| download.target.clone()).collect::<Vec<_>>());
 }
 
-/// Twenty files of 50 MB from a server that gives each connection 50 MB/s, which alone would take twenty seconds.
+/// Twenty files of 50 MB.
 #[tokio::test]
 #[ignore = "writes two gigabytes"]
 async fn big_files_take_little_memory() {
@@ -63,12 +58,9 @@ async fn big_files_take_little_memory() {
     };
     let downloads: Vec<Download> = (0..20).map(download).collect();
     world.server.throttle(50_000_000);
-    let begin = Instant::now();
     world.fetch(&downloads).await.unwrap();
-    let elapsed = begin.elapsed();
     let status = fs::read_to_string("/proc/self/status").unwrap();
     let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")?.trim().strip_suffix(" kB")).unwrap();
-    eprintln!("{elapsed:?}, at most {peak} kB with the server");
-    assert!(elapsed * 3 < Duration::from_secs(20), "{elapsed:?}");
+    eprintln!("at most {peak} kB with the server");
     assert!(peak.parse::<u64>().unwrap() < 60 * 1024, "{peak} kB");
 }

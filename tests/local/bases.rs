@@ -8,8 +8,6 @@ const LABELS: &str = "LABEL com.redhat.component=foo-container name=demo/app ver
 fn dockerfile(world: &LocalWorld) -> String {
     std::fs::read_to_string(world.results().join("Dockerfile")).unwrap()
 }
-
-// L1, L7, L8
 #[test]
 fn every_from_is_pinned_and_the_rest_of_its_line_stays() {
     let Some(world) = LocalWorld::new() else { return };
@@ -25,12 +23,10 @@ fn every_from_is_pinned_and_the_rest_of_its_line_stays() {
     assert!(built.starts_with(&format!("ARG V=42\nFROM --platform=linux/amd64 {pinned} AS b\n")), "{built}");
     assert!(built.contains(&format!("\nFROM {pinned}\n")), "{built}");
     assert!(run.stdout.contains(&format!("FROM fedora:42 -> {pinned}")), "{run}");
-    // L6: one image, one question.
+    // One image, one question.
     let asked = world.registry.requests().drain(before..).filter(|line| line.contains("/manifests/42")).count();
     assert_eq!(asked, 1);
 }
-
-// L2, L12
 #[test]
 fn a_list_is_pinned_by_its_own_digest_and_must_have_the_architecture() {
     let Some(world) = LocalWorld::new() else { return };
@@ -50,8 +46,6 @@ fn a_list_is_pinned_by_its_own_digest_and_must_have_the_architecture() {
         assert!(run.stderr.contains("not available for arches: x86_64"), "{run}");
     }
 }
-
-// L3
 #[test]
 fn a_lone_oci_manifest_is_taken() {
     let Some(world) = LocalWorld::new() else { return };
@@ -61,8 +55,6 @@ fn a_lone_oci_manifest_is_taken() {
     assert!(run.succeeded(), "{run}");
     assert!(dockerfile(&world).contains(&digest));
 }
-
-// L5
 #[test]
 fn images_of_the_source_registry_are_in_the_organization() {
     let Some(world) = LocalWorld::with(crate::support::registry::RegistryOptions::default(), "organization = org\n")
@@ -76,7 +68,7 @@ fn images_of_the_source_registry_are_in_the_organization() {
     assert!(!world.registry.tags("org/demo-app").is_empty(), "{run}");
 }
 
-// L4, L10, L11, L13, and what else is refused without asking any registry.
+// What else is refused without asking any registry.
 #[test]
 fn what_cannot_be_built_on_is_refused_before_anybody_is_asked() {
     let Some(world) = LocalWorld::new() else { return };
@@ -118,7 +110,7 @@ fn what_cannot_be_built_on_is_refused_before_anybody_is_asked() {
     }
 }
 
-// L13, inside the allowed registries.
+// Inside the allowed registries.
 #[test]
 fn files_of_an_allowed_image_may_be_copied_and_are_told_of() {
     let Some(world) = LocalWorld::new() else { return };
@@ -128,8 +120,6 @@ fn files_of_an_allowed_image_may_be_copied_and_are_told_of() {
     let run = world.build(&[]);
     assert!(run.stdout.contains("which is not pinned"), "{run}");
 }
-
-// L9
 #[test]
 fn a_base_image_is_built_of_nothing() {
     let Some(world) = LocalWorld::new() else { return };
@@ -164,4 +154,26 @@ fn a_dry_run_asks_and_pulls_nothing() {
     let asked: Vec<String> = world.registry.requests().drain(before..).collect();
     assert!(asked.iter().all(|line| line.starts_with("GET ")) && !asked.iter().any(|line| line.contains("uploads")));
     assert!(!world.cache().join("storage").exists() || world.registry.tags("demo/app").is_empty());
+}
+
+#[test]
+fn what_a_registry_gives_for_a_digest_must_have_it() {
+    let Some(world) = LocalWorld::new() else { return };
+    let other = BaseImage::default().file("/other", b"x").push(&world.registry, "fedora:other");
+    // A registry, or somebody before it, that gives another image than the digest stands for.
+    let script = format!(
+        "#!/bin/sh\nfor last; do :; done\ncase \"$last\" in *{base}) exec skopeo inspect --raw --tls-verify=false \
+         docker://{registry}/fedora@{other};; esac\nexec skopeo \"$@\"\n",
+        base = world.base,
+        registry = world.registry.address()
+    );
+    let skopeo = world.sandbox.write("skopeo", &script);
+    std::fs::set_permissions(&skopeo, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    world.configure(&format!("skopeo = {}\n", skopeo.display()));
+    world.clone(&format!("FROM fedora@{}\n{LABELS}RUN true\n", world.base));
+    let run = world.build(&["--scratch"]);
+    assert_eq!(run.status, Some(1), "{run}");
+    let told = format!("the registry gave content with digest {other} for {}", world.base);
+    assert!(run.stderr.contains(&told), "{run}");
+    assert!(!run.stdout.contains("STEP 1"), "{run}");
 }

@@ -50,8 +50,6 @@ fn names(folder: &Path) -> Vec<String> {
     names.sort();
     names
 }
-
-// L69
 #[test]
 fn an_archive_is_read_by_others_and_knows_its_full_name() {
     let Some(world) = LocalWorld::new() else { return };

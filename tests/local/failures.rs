@@ -30,8 +30,6 @@ fn finished(run: &Finished) -> Json {
     assert_eq!(last["type"], "finished", "{run}");
     last
 }
-
-// L54
 #[test]
 fn a_run_that_fails_is_told_with_its_exit_code_its_last_lines_and_the_whole_logs_place() {
     let Some(world) = LocalWorld::new() else { return };
@@ -113,8 +111,6 @@ fn servers_that_do_not_answer_or_refuse_the_user_have_codes_of_their_own() {
     let run = world.build(&["--scratch"]);
     assert_eq!(run.status, Some(5), "{run}");
 }
-
-// L57
 #[test]
 fn what_run_prints_cannot_be_taken_for_the_engines_words() {
     let Some(world) = LocalWorld::new() else { return };
@@ -166,8 +162,6 @@ fn on_terminal(world: &LocalWorld, arguments: &[&str]) -> Finished {
     }
     world.sandbox.finish(script)
 }
-
-// L73
 #[test]
 fn the_value_of_a_secret_build_argument_is_told_to_nobody() {
     let Some(world) = LocalWorld::new() else { return };
@@ -177,8 +171,8 @@ fn the_value_of_a_secret_build_argument_is_told_to_nobody() {
     let base = crate::support::images::BaseImage::default().file("/etc/expected", secret.as_bytes());
     base.push(&world.registry, "fedora:42");
     let _clone = world.clone(&dockerfile.replace("RUN", "ARG API_TOKEN\nRUN"));
-    for (argument, output) in [(format!("API_TOKEN={secret}"), "text"), ("API_TOKEN".to_owned(), "json")] {
-        let mut command = world.command(&["--scratch", "--build-arg", &argument, "--output", output]);
+    for output in ["text", "json"] {
+        let mut command = world.command(&["--scratch", "--build-arg", "API_TOKEN", "--output", output]);
         command.env("API_TOKEN", secret).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let ours = command.spawn().unwrap();
         let id = ours.id();
@@ -199,8 +193,37 @@ fn the_value_of_a_secret_build_argument_is_told_to_nobody() {
         }
     }
 }
+#[test]
+fn build_arguments_reach_the_image_and_not_the_engine() {
+    let Some(world) = LocalWorld::new() else { return };
+    let names = ["LD_PRELOAD", "PATH", "TMPDIR", "HOME", "REGISTRY_AUTH_FILE"];
+    let arguments: String = names.iter().map(|name| format!("ARG {name}\n")).collect();
+    let shown = names.iter().map(|name| format!("{name}=${name};")).collect::<String>();
+    // In brackets, so that the line of the instruction is not taken for what it prints.
+    let dockerfile = running(&format!("echo \"[{shown}]\"")).replace("RUN", &format!("{arguments}RUN"));
+    let _clone = world.clone(&dockerfile);
+    let values = ["/nowhere/x.so", "/bin:/opt/x", "/var/x", "/image/home", "/nowhere/auth.json"];
+    let mut options = vec!["--scratch".to_owned()];
+    for (name, value) in names.iter().zip(values) {
+        options.extend(["--build-arg".to_owned(), format!("{name}={value}")]);
+    }
+    let run = world.build(&options.iter().map(String::as_str).collect::<Vec<_>>());
+    assert!(run.succeeded(), "{run}");
+    let expected: String = names.iter().zip(values).map(|(name, value)| format!("{name}={value};")).collect();
+    assert!(run.stdout.contains(&format!("[{expected}]")), "{run}");
+    let noise = "object '/nowhere/x.so' from LD_PRELOAD";
+    let told = run.stdout.lines().chain(run.stderr.lines()).filter(|line| line.contains(noise));
+    assert!(told.clone().all(|line| line.contains("build.log") || line.starts_with("x86_64")), "{run}");
+    // A name alone has the user's value, also where the engine has another.
+    let mut command = world.command(&["--scratch", "--build-arg", "TMPDIR", "--build-arg", "HOME"]);
+    let tmp = world.sandbox.root().join("tmp");
+    fs::create_dir(&tmp).unwrap();
+    command.env("TMPDIR", &tmp);
+    let run = world.sandbox.finish(command);
+    assert!(run.succeeded(), "{run}");
+    assert!(run.stdout.contains("TMPDIR=$ROOT/tmp;HOME=$ROOT/home;"), "{run}");
+}
 
-// L74
 #[test]
 fn a_proxys_password_reaches_neither_run_nor_any_log() {
     let Some(mut world) = LocalWorld::new() else { return };
@@ -240,8 +263,6 @@ fn assert_nowhere(world: &LocalWorld, run: &Finished, text: &str) {
         assert!(!String::from_utf8_lossy(&fs::read(&path).unwrap()).contains(text), "{}", path.display());
     }
 }
-
-// L75
 #[test]
 fn with_a_source_date_the_same_commit_gives_the_same_image() {
     let Some(mut world) = LocalWorld::new() else { return };
@@ -269,8 +290,6 @@ fn with_a_source_date_the_same_commit_gives_the_same_image() {
     let digests: BTreeSet<_> = tags.iter().map(|tag| world.registry.digest(&format!("demo/app:{tag}"))).collect();
     assert_eq!((tags.len(), digests.len()), (2, 1), "{tags:?}");
 }
-
-// L76
 #[test]
 fn two_builds_at_once_do_not_disturb_each_other() {
     let Some(world) = LocalWorld::new() else { return };
@@ -291,8 +310,6 @@ fn two_builds_at_once_do_not_disturb_each_other() {
     assert_eq!((world.containers(), world.mounts()), (0, 0));
     assert_eq!(fs::read_dir(world.cache().join("work")).unwrap().count(), 0);
 }
-
-// L77
 #[test]
 fn a_user_without_ranges_of_ids_is_told_so_before_anything_is_built() {
     let cases = [

@@ -22,8 +22,6 @@ fn world(server: &Lookaside) -> Option<LocalWorld> {
     fs::write(&config, text.replace("https://src.example.com/repo/pkgs\n", &lookaside)).unwrap();
     Some(world)
 }
-
-// L14, L15, L21, L26
 #[test]
 fn what_is_listed_is_fetched_once_and_in_the_image() {
     let server = Lookaside::start();
@@ -50,8 +48,6 @@ fn what_is_listed_is_fetched_once_and_in_the_image() {
     assert!(run.succeeded() && run.stdout.contains("a +b%.bin: was in the cache"), "{run}");
     assert_eq!(server.requests().len(), asked);
 }
-
-// L17 to L25
 #[test]
 fn what_is_wrong_with_a_file_is_told_and_nothing_is_built() {
     let server = Lookaside::start();
@@ -80,14 +76,12 @@ fn what_is_wrong_with_a_file_is_told_and_nothing_is_built() {
         assert!(!run.stdout.contains("STEP 1/"), "{text}: {run}");
         fs::remove_file(path).unwrap();
     }
-    // L24
     std::os::unix::fs::symlink("/tmp", clone.path.join("artifacts")).unwrap();
     clone.write("fetch-artifacts-url.yaml", &list(&format!("md5: {}\n  target: fcb-escaped", md5(b"right"))));
     clone.commit("A link");
     let run = world.build(&[]);
     assert_eq!(run.status, Some(4), "{run}");
     assert!(!std::path::Path::new("/tmp/fcb-escaped").exists(), "{run}");
-    // L25
     fs::remove_file(clone.path.join("artifacts")).unwrap();
     clone.commit("No link");
     world.configure("artifacts_allowed_domains = 127.0.0.1.example.com\n");

@@ -64,8 +64,6 @@ fn unpacked(archive: &[u8]) -> Vec<(String, Vec<u8>)> {
     });
     files.collect()
 }
-
-// L70
 #[test]
 fn a_build_in_koji_says_what_was_built_of_what_and_where_it_is() {
     let Some(rpms) = Rpms::shared() else { return };
@@ -178,8 +176,6 @@ fn a_release_that_is_taken_is_refused_before_anything_is_built() {
     assert!(!run.stdout.contains("STEP 1"), "{run}");
     assert!(world.hub().calls("CGInitBuild").is_empty());
 }
-
-// L71
 #[test]
 fn a_build_that_is_stopped_after_its_reservation_is_given_back_as_cancelled() {
     let Some(world) = world() else { return };
@@ -214,8 +210,6 @@ fn an_import_that_the_hub_is_at_is_not_given_up() {
     assert!(world.hub().calls("CGRefundBuild").is_empty(), "{run}");
     assert!(run.stdout.contains(&format!("imported as {NVR}")), "{run}");
 }
-
-// L71
 #[test]
 fn a_build_that_the_hub_refuses_is_given_back_as_failed() {
     let Some(world) = world() else { return };
@@ -238,8 +232,6 @@ fn a_build_that_the_hub_refuses_is_given_back_as_failed() {
     let run = world.build(&["--push", "--import"]);
     assert!(run.succeeded(), "the name is free: {run}");
 }
-
-// L72
 #[test]
 fn a_user_who_may_not_import_has_an_image_and_the_metadata() {
     let generators = [(GENERATOR.to_owned(), vec!["somebody-else".to_owned()])].into();

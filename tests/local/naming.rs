@@ -9,8 +9,6 @@ const LABELS: &str = "LABEL com.redhat.component=foo-container name=demo/app ver
 fn label(world: &LocalWorld, reference: &str, name: &str) -> serde_json::Value {
     world.registry.config(reference)["config"]["Labels"][name].clone()
 }
-
-// L27
 #[test]
 fn without_a_release_the_next_free_one_is_taken() {
     let Some(world) = LocalWorld::with_hub(HubOptions::default(), "") else { return };
@@ -22,8 +20,6 @@ fn without_a_release_the_next_free_one_is_taken() {
     assert!(run.succeeded(), "{run}");
     assert_eq!(label(&world, "demo/app:1.0-5", "release"), "5");
 }
-
-// L28
 #[test]
 fn a_build_that_exists_is_not_built_again() {
     let Some(world) = LocalWorld::with_hub(HubOptions::default(), "") else { return };
@@ -42,8 +38,6 @@ fn a_build_that_exists_is_not_built_again() {
     clone.commit("Release 9");
     assert!(world.build(&[]).succeeded());
 }
-
-// L29
 #[test]
 fn a_scratch_build_has_a_release_of_its_own_and_asks_no_hub() {
     let Some(world) = LocalWorld::with_hub(HubOptions::default(), "") else { return };
@@ -72,8 +66,6 @@ fn a_hub_that_does_not_answer_keeps_no_build_with_a_release_from_being_built() {
     );
     assert_eq!(run.status, Some(6), "{run}");
 }
-
-// L30, L31
 #[test]
 fn missing_names_are_told_before_anything_is_built() {
     let Some(world) = LocalWorld::new() else { return };
@@ -90,8 +82,6 @@ fn missing_names_are_told_before_anything_is_built() {
         assert!(run.stderr.contains(&expected) && !run.stdout.contains("STEP 1/"), "{run}");
     }
 }
-
-// L32 to L38
 #[test]
 fn labels_are_what_the_build_service_makes_of_them() {
     let section = "image_labels =\n  vendor = A\n  distribution-scope = public\n  odd = a$b\"c\\d\n\
@@ -121,7 +111,6 @@ fn labels_are_what_the_build_service_makes_of_them() {
     ] {
         assert_eq!(label(&world, "demo/app:7.1-1", name), value, "{name}");
     }
-    // L35
     let base = BaseImage { env: base.env, ..BaseImage::default() };
     base.label("distribution-scope", "private").push(&world.registry, "fedora:42");
     let run = world.build(&[]);

@@ -59,8 +59,6 @@ fn state_of(folder: &Path) -> Vec<String> {
     files.sort();
     files
 }
-
-// L59
 #[test]
 fn new_packages_must_be_signed_by_the_keys_that_count() {
     let Some((world, rpms)) = world(&["foo"]) else { return };
@@ -105,8 +103,6 @@ fn new_packages_must_be_signed_by_the_keys_that_count() {
     let tags = world.registry.tags("demo/app");
     assert_eq!(tags.iter().filter(|tag| tag.starts_with("f40")).count(), 4, "{tags:?}");
 }
-
-// L59
 #[test]
 fn unsigned_packages_are_only_warned_about_without_keys_and_in_scratch_builds() {
     let Some((world, rpms)) = world(&["foo"]) else { return };
@@ -205,8 +201,6 @@ fn the_database_is_found_where_fedora_has_it() {
     assert!(run.succeeded(), "{run}");
     assert_eq!(names(&results(&world, "packages-x86_64.json")), ["foo"]);
 }
-
-// L60
 #[test]
 fn a_link_never_leads_to_the_database_of_this_machine() {
     let Some(rpms) = Rpms::shared() else { return };
@@ -232,8 +226,6 @@ fn a_link_never_leads_to_the_database_of_this_machine() {
     }
     assert_eq!(state_of(&database), before);
 }
-
-// L61
 #[test]
 fn an_image_that_lost_the_database_of_its_base_is_refused() {
     let Some((world, _rpms)) = world(&["foo"]) else { return };
@@ -250,8 +242,6 @@ fn an_image_that_lost_the_database_of_its_base_is_refused() {
     assert!(warnings.contains("package database"), "{run}");
     assert_eq!(fs::metadata("/var/lib/rpm").ok().and_then(|folder| folder.modified().ok()), before);
 }
-
-// L61
 #[test]
 fn an_image_without_packages_is_fine_where_its_base_has_none() {
     let Some(world) = LocalWorld::new() else { return };
@@ -282,8 +272,6 @@ fn a_database_that_cannot_be_read_is_a_clear_error() {
     assert_eq!(world.registry.tags("demo/app"), Vec::<String>::new());
     assert_eq!((world.containers(), world.mounts()), (0, 0));
 }
-
-// L58
 #[test]
 fn an_image_that_is_too_large_is_not_pushed() {
     let Some(world) = LocalWorld::new() else { return };

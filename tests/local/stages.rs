@@ -25,8 +25,6 @@ fn pushed(world: &LocalWorld, arguments: &[&str]) -> Finished {
 fn user(world: &LocalWorld) -> String {
     world.registry.config("demo/app:1.0-3")["config"]["User"].as_str().unwrap_or_default().to_owned()
 }
-
-// L39, L40, L42
 #[test]
 fn odd_dockerfiles_are_built_and_stored() {
     for (text, ignore) in [
@@ -52,8 +50,6 @@ fn odd_dockerfiles_are_built_and_stored() {
         assert!(!stored.contains("@sha256:"), "{stored}");
     }
 }
-
-// L41
 #[test]
 fn a_file_that_the_build_would_add_may_not_be_there() {
     let Some(world) = LocalWorld::new() else { return };
@@ -65,8 +61,6 @@ fn a_file_that_the_build_would_add_may_not_be_there() {
     assert!(run.stderr.contains("foo-container-1.0-3.json already exists in repo"), "{run}");
     assert!(!run.stdout.contains("STEP 1/"), "{run}");
 }
-
-// L43, L44, L45, L46, L47
 #[test]
 fn repositories_are_there_while_it_is_built_and_gone_afterwards() {
     let server = Lookaside::start();
@@ -97,8 +91,6 @@ fn repositories_are_there_while_it_is_built_and_gone_afterwards() {
         assert_eq!(user(&world), expected_user, "{text}");
     }
 }
-
-// L48, L49
 #[test]
 fn repositories_that_cannot_be_had_or_may_not_be_used_are_named() {
     let server = Lookaside::start();
@@ -124,8 +116,6 @@ fn repositories_that_cannot_be_had_or_may_not_be_used_are_named() {
     );
     assert!(world.build(&["--scratch", "--repo-url", &url("/a.repo")]).succeeded());
 }
-
-// L50
 #[test]
 fn a_base_without_a_shell_gets_its_repositories_mounted() {
     let server = Lookaside::start();
@@ -141,7 +131,7 @@ fn a_base_without_a_shell_gets_its_repositories_mounted() {
     assert!(image(&world, &folder).0.join("file").exists());
 }
 
-// L51, L52, and a Containerfile alone
+// A Containerfile alone
 #[test]
 fn a_dockerfile_comes_before_a_containerfile() {
     let Some(world) = LocalWorld::new() else { return };

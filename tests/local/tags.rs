@@ -6,8 +6,6 @@ use crate::support::registry::{Registry, RegistryOptions};
 
 const DOCKERFILE: &str =
     "FROM fedora:42\nLABEL com.redhat.component=foo-container name=demo/app version=1.0 release=3\nRUN echo 1 > /one\n";
-
-// L62, L63, L64
 #[test]
 fn each_kind_of_build_has_its_tags() {
     for (files, arguments, expected) in [
@@ -30,7 +28,6 @@ fn each_kind_of_build_has_its_tags() {
             (1, expected.iter().map(|tag| (*tag).to_owned()).collect()),
             "{arguments:?}"
         );
-        // L65
         let digest = world.registry.digest(&format!("demo/app:{}", unique[0])).unwrap();
         assert!(run.stdout.contains(&format!("/demo/app@{digest}")), "{run}");
     }
@@ -64,8 +61,6 @@ fn several_architectures_are_one_list() {
         assert!(run.stderr.contains("programs for aarch64 do not run on this machine"), "{run}");
     }
 }
-
-// L66
 #[test]
 fn registries_that_cannot_be_reached_are_told_apart() {
     let user = RegistryOptions { user: Some(("u", "hidden-word")), ..RegistryOptions::default() };
@@ -88,8 +83,6 @@ fn registries_that_cannot_be_reached_are_told_apart() {
         assert!(!run.to_string().contains("hidden-word"), "{run}");
     }
 }
-
-// L67
 #[test]
 fn credentials_of_either_form_open_the_registry() {
     let options = RegistryOptions { user: Some(("u", "hidden-word")), ..RegistryOptions::default() };
@@ -106,8 +99,6 @@ fn credentials_of_either_form_open_the_registry() {
         assert!(!run.to_string().contains("hidden-word"));
     }
 }
-
-// L68
 #[test]
 fn only_the_destination_that_is_said_to_be_is_insecure() {
     let Some(mut world) = LocalWorld::with(RegistryOptions { tls: true, ..RegistryOptions::default() }, "") else {

@@ -9,9 +9,9 @@ use std::time::Duration;
 use axum::body::Body;
 use axum::http::{HeaderMap, Request, Response, StatusCode, header};
 use bytes::Bytes;
-use futures_util::stream;
+use futures_util::{StreamExt as _, stream};
 use hyper::body::Incoming;
-use tokio::sync::oneshot;
+use tokio::sync::{Barrier, oneshot};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio_rustls::TlsAcceptor;
@@ -103,6 +103,7 @@ struct State {
     tricks: HashMap<String, VecDeque<Trick>>,
     requests: Vec<Recorded>,
     bytes_per_second: Option<u64>,
+    meeting: Option<Arc<Barrier>>,
 }
 
 /// A running server; it stops when it is dropped, which fails the test when a trick never happened.
@@ -187,6 +188,11 @@ impl Lookaside {
         self.lock().bytes_per_second = None;
     }
 
+    /// From now on no file is sent before so many are asked for at the same time; then those are sent, and the next ones wait.
+    pub fn send_at_once(&self, files: usize) {
+        self.lock().meeting = Some(Arc::new(Barrier::new(files)));
+    }
+
     pub fn requests(&self) -> Vec<Recorded> {
         self.lock().requests.clone()
     }
@@ -245,7 +251,11 @@ fn answer(state: &Mutex<State>, request: &Request<Incoming>) -> Answer {
     let Some((content, content_type)) = state.files.get(&path).cloned() else {
         return Ok(empty(404).body(Body::from("no such file\n")).expect("a response"));
     };
-    Ok(file(content, &content_type, request.headers(), trick, state.bytes_per_second))
+    let response = file(content, &content_type, request.headers(), trick, state.bytes_per_second);
+    Ok(match state.meeting.clone() {
+        Some(meeting) => response.map(|body| after(meeting, body)),
+        None => response,
+    })
 }
 
 /// A file or the rest of it.
@@ -285,6 +295,15 @@ fn file(
     };
     let response = response.header(header::CONTENT_LENGTH, size - begin);
     response.body(body(content, begin, stop, bytes_per_second)).expect("a response")
+}
+
+/// Sends a body when enough others are to be sent as well.
+fn after(meeting: Arc<Barrier>, body: Body) -> Body {
+    let met = stream::once(async move {
+        meeting.wait().await;
+        body.into_data_stream()
+    });
+    Body::from_stream(met.flatten())
 }
 
 /// What comes after the bytes that are sent of a file.

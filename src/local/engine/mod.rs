@@ -2,7 +2,7 @@
 //!
 //! A child is in a process group of its own, so that Ctrl-C reaches us and not it, and everything it started can be stopped at
 //! once. It is begun by this program's own [`guard`], so that it ends when we die ourselves; what it leaves then, the next run
-//! removes ([`store`]). Passwords are never arguments: credentials are in files, values of build arguments in the environment.
+//! removes ([`store`]). Passwords are never arguments: credentials are in files.
 
 pub mod guard;
 pub mod isolation;

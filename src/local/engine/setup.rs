@@ -17,6 +17,9 @@ const OLDEST: Version = Version { major: 1, minor: 28 };
 /// The first buildah that knows here-documents.
 pub const HERE_DOCUMENTS: Version = Version { major: 1, minor: 33 };
 
+/// A buildah that is known to read build arguments from a file.
+pub const BUILD_ARG_FILES: Version = Version { major: 1, minor: 33 };
+
 /// A version, as far as it matters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Version {

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use bytes::Bytes;
+use tokio::process::Command;
 
 use crate::arch;
 use crate::builder::Interrupt;
@@ -45,6 +46,8 @@ pub struct BuildCall<'a> {
     pub http_proxy: bool,
     /// `NAME=VALUE`, or `NAME` for a value from the environment.
     pub build_args: &'a [String],
+    /// A file with more of them, where the engine reads one.
+    pub build_arg_file: Option<&'a Path>,
     /// Secrets, as buildah wants them.
     pub secrets: &'a [String],
     /// The time that everything in the image has, in seconds since 1970, for builds that can be repeated bit by bit.
@@ -107,6 +110,26 @@ impl BuildLog {
     }
 }
 
+/// The build arguments as the engine is given them. A value never becomes a variable of its environment: `PATH` or `LD_PRELOAD` of
+/// the image would be the engine's own. A name alone stands for the user's variable, which the engine finds by itself, unless it is
+/// one that is set otherwise for the engine.
+fn build_args(given: &[String], engine: &Command) -> Vec<String> {
+    let is_set_otherwise = |name: &str| engine.as_std().get_envs().any(|(changed, _)| changed == name);
+    let of_user = |argument: &String| match std::env::var(argument) {
+        Ok(value) if !argument.contains('=') && is_set_otherwise(argument) => format!("{argument}={value}"),
+        _ => argument.clone(),
+    };
+    given.iter().map(of_user).collect()
+}
+
+/// Splits build arguments into those that go into a file, where no other process sees them, and those that cannot stand there.
+pub fn in_file(given: &[String]) -> (String, Vec<String>) {
+    let fits =
+        |argument: &&String| argument.contains('=') && !argument.contains(['\n', '\r']) && !argument.starts_with('#');
+    let (fitting, other): (Vec<&String>, Vec<&String>) = given.iter().partition(fits);
+    (fitting.iter().map(|argument| format!("{argument}\n")).collect(), other.into_iter().cloned().collect())
+}
+
 /// Builds.
 ///
 /// # Errors
@@ -133,13 +156,11 @@ pub async fn build(
     if order.arch != arch::host() {
         command.args(["--arch", arch::to_go(order.arch)]);
     }
-    for argument in order.build_args {
-        // Arguments of processes are there for everyone to see.
-        if let Some((name, value)) = argument.split_once('=') {
-            command.args(["--build-arg", name]).env(name, value);
-        } else {
-            command.args(["--build-arg", argument]);
-        }
+    for argument in build_args(order.build_args, &command) {
+        command.args(["--build-arg", &argument]);
+    }
+    if let Some(file) = order.build_arg_file {
+        command.arg("--build-arg-file").arg(file);
     }
     for secret in order.secrets {
         command.args(["--secret", secret]);
@@ -152,4 +173,27 @@ pub async fn build(
     let built = stream(&mut command, &what, interrupt, async |bytes| log.take(bytes).await).await;
     log.close().await;
     built
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::child;
+
+    #[test]
+    fn build_arguments_are_never_the_engines_environment() {
+        let given = ["PATH=/opt/x", "LD_PRELOAD=x.so", "VERSION", "TMPDIR=/var/x"].map(str::to_owned);
+        let mut command = child::command("buildah");
+        command.env("TMPDIR", "/ours");
+        assert_eq!(build_args(&given, &command), given);
+        command.env("HOME", "/ours");
+        let home = std::env::var("HOME").map_or_else(|_| "HOME".to_owned(), |home| format!("HOME={home}"));
+        assert_eq!(build_args(&["HOME".to_owned()], &command), [home]);
+    }
+
+    #[test]
+    fn what_a_line_of_a_file_cannot_hold_is_an_argument() {
+        let given = ["A=1", "B", "C=two\nlines", "D=x = y"].map(str::to_owned);
+        assert_eq!(in_file(&given), ("A=1\nD=x = y\n".to_owned(), vec!["B".to_owned(), "C=two\nlines".to_owned()]));
+    }
 }

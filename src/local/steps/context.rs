@@ -11,8 +11,12 @@ use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Component, Path, PathBuf};
 
 use git2::build::CheckoutBuilder;
-use git2::{ObjectType, Oid, Repository, StatusOptions, Tree, TreeWalkMode, TreeWalkResult};
+use git2::{ObjectType, Oid, Repository, StatusOptions, TreeWalkMode, TreeWalkResult};
 
+use crate::blocking::{Stop, Stopped};
+
+/// How many files are written before it is looked whether they are still wanted.
+const BATCH: usize = 500;
 /// Files that tell the engine what not to copy, in the order in which they count.
 const IGNORE_FILES: [&str; 2] = [".containerignore", ".dockerignore"];
 
@@ -60,6 +64,9 @@ pub enum ContextError {
         /// The name.
         name: String,
     },
+    /// Nobody wants it any more.
+    #[error(transparent)]
+    Stopped(#[from] Stopped),
     /// A link that leads out of the checkout.
     #[error("{} is a link that leads out of the checkout", path.display())]
     OutsideLink {
@@ -73,40 +80,44 @@ impl BuildContext {
     ///
     /// # Errors
     /// When git cannot give them.
-    pub fn of_commit(root: &Path, commit: &str, to: &Path) -> Result<BuildContext, ContextError> {
+    pub fn of_commit(root: &Path, commit: &str, to: &Path, stop: &Stop) -> Result<BuildContext, ContextError> {
         create_folder(to)?;
         let git = |source| ContextError::Git { root: root.to_owned(), commit: commit.to_owned(), source };
         let repository = Repository::open(root).map_err(git)?;
-        let mut context = BuildContext { path: to.to_owned(), missing_submodules: Vec::new() };
-        context.export(&repository, commit, Path::new("")).map_err(git)?;
-        Ok(context)
-    }
-
-    fn export(&mut self, repository: &Repository, commit: &str, below: &Path) -> Result<(), git2::Error> {
-        let tree = repository.find_commit(Oid::from_str(commit)?)?.tree()?;
-        let to = self.path.join(below);
-        let mut options = CheckoutBuilder::new();
-        options.target_dir(&to).force().recreate_missing(true).update_index(false).remove_untracked(false);
-        repository.checkout_tree(tree.as_object(), Some(&mut options))?;
-        for (path, commit) in submodules(&tree)? {
-            let inner = repository.workdir().and_then(|root| Repository::open(root.join(&path)).ok());
-            let there = inner.filter(|inner| inner.find_commit(commit).is_ok());
-            match there {
-                Some(inner) => self.export(&inner, &commit.to_string(), &below.join(&path))?,
-                None => self.missing_submodules.push(below.join(&path)),
+        let mut missing_submodules = Vec::new();
+        let mut exports = vec![(repository, commit.to_owned(), PathBuf::new())];
+        while let Some((repository, commit, below)) = exports.pop() {
+            let listed = Listed::of(&repository, &commit).map_err(git)?;
+            for batch in listed.files.chunks(BATCH) {
+                stop.check()?;
+                export(&repository, &commit, batch, &to.join(&below)).map_err(git)?;
+            }
+            for (path, commit) in listed.submodules {
+                let folder = to.join(&below).join(&path);
+                fs::create_dir_all(&folder).map_err(|source| ContextError::Io {
+                    what: "create",
+                    path: folder,
+                    source,
+                })?;
+                let inner = repository.workdir().and_then(|root| Repository::open(root.join(&path)).ok());
+                match inner.filter(|inner| inner.find_commit(commit).is_ok()) {
+                    Some(inner) => exports.push((inner, commit.to_string(), below.join(&path))),
+                    None => missing_submodules.push(below.join(&path)),
+                }
             }
         }
-        Ok(())
+        Ok(BuildContext { path: to.to_owned(), missing_submodules })
     }
 
     /// Takes the work tree: what git tracks as it is now, and what it neither tracks nor ignores.
     ///
     /// # Errors
     /// When a file cannot be copied.
-    pub fn of_work_tree(root: &Path, to: &Path) -> Result<BuildContext, ContextError> {
+    pub fn of_work_tree(root: &Path, to: &Path, stop: &Stop) -> Result<BuildContext, ContextError> {
         create_folder(to)?;
         let git = |source| ContextError::Git { root: root.to_owned(), commit: "HEAD".to_owned(), source };
         for path in work_tree_files(root).map_err(git)? {
+            stop.check()?;
             copy(&root.join(&path), &to.join(&path))?;
         }
         Ok(BuildContext { path: to.to_owned(), missing_submodules: Vec::new() })
@@ -199,16 +210,40 @@ impl BuildContext {
     }
 }
 
-fn submodules(tree: &Tree<'_>) -> Result<Vec<(PathBuf, Oid)>, git2::Error> {
-    let mut found = Vec::new();
-    tree.walk(TreeWalkMode::PreOrder, |folder, entry| {
-        if entry.kind() == Some(ObjectType::Commit) {
-            let name = std::ffi::OsStr::from_bytes(entry.name_bytes());
-            found.push((Path::new(folder).join(name), entry.id()));
-        }
-        TreeWalkResult::Ok
-    })?;
-    Ok(found)
+/// What a commit has.
+#[derive(Default)]
+struct Listed {
+    files: Vec<PathBuf>,
+    submodules: Vec<(PathBuf, Oid)>,
+}
+
+impl Listed {
+    fn of(repository: &Repository, commit: &str) -> Result<Listed, git2::Error> {
+        let tree = repository.find_commit(Oid::from_str(commit)?)?.tree()?;
+        let mut listed = Listed::default();
+        tree.walk(TreeWalkMode::PreOrder, |folder, entry| {
+            let path = Path::new(folder).join(std::ffi::OsStr::from_bytes(entry.name_bytes()));
+            match entry.kind() {
+                Some(ObjectType::Commit) => listed.submodules.push((path, entry.id())),
+                Some(ObjectType::Blob) => listed.files.push(path),
+                _ => {}
+            }
+            TreeWalkResult::Ok
+        })?;
+        Ok(listed)
+    }
+}
+
+/// Writes some files of a commit. libgit2 cannot be stopped while it does.
+fn export(repository: &Repository, commit: &str, files: &[PathBuf], to: &Path) -> Result<(), git2::Error> {
+    let tree = repository.find_commit(Oid::from_str(commit)?)?.tree()?;
+    let mut options = CheckoutBuilder::new();
+    options.target_dir(to).force().recreate_missing(true).update_index(false).remove_untracked(false);
+    options.disable_pathspec_match(true);
+    for file in files {
+        options.path(file);
+    }
+    repository.checkout_tree(tree.as_object(), Some(&mut options))
 }
 
 /// Paths relative to the top, of files that are tracked and there, and of untracked ones that are not ignored.
@@ -252,4 +287,59 @@ fn copy(from: &Path, to: &Path) -> Result<(), ContextError> {
 
 fn create_folder(path: &Path) -> Result<(), ContextError> {
     fs::create_dir(path).map_err(|source| ContextError::Io { what: "create", path: path.to_owned(), source })
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test that cannot go on shall stop")]
+
+    use super::*;
+
+    /// A repository with so many files, and its commit.
+    fn repository(root: &Path, files: usize) -> String {
+        let repository = Repository::init(root).unwrap();
+        let mut index = repository.index().unwrap();
+        fs::create_dir(root.join("folder")).unwrap();
+        for file in 0..files {
+            let name = format!("folder/[{file}]*");
+            fs::write(root.join(&name), file.to_string()).unwrap();
+            index.add_path(Path::new(&name)).unwrap();
+        }
+        let tree = repository.find_tree(index.write_tree().unwrap()).unwrap();
+        let author = git2::Signature::now("Packager", "packager@example.com").unwrap();
+        repository.commit(None, &author, &author, "Files", &tree, &[]).unwrap().to_string()
+    }
+
+    #[test]
+    fn every_file_of_a_commit_is_written_however_many_there_are() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path().join("checkout");
+        let commit = repository(&root, 2 * BATCH + 1);
+        let to = folder.path().join("context");
+        let context = BuildContext::of_commit(&root, &commit, &to, &Stop::default()).unwrap();
+        assert_eq!(context.missing_submodules, Vec::<PathBuf>::new());
+        for file in [0, BATCH, 2 * BATCH] {
+            assert_eq!(fs::read_to_string(to.join(format!("folder/[{file}]*"))).unwrap(), file.to_string());
+        }
+        assert_eq!(fs::read_dir(to.join("folder")).unwrap().count(), 2 * BATCH + 1);
+    }
+
+    #[test]
+    fn nothing_is_written_that_nobody_wants_any_more() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path().join("checkout");
+        let commit = repository(&root, 3);
+        let stop = Stop::default();
+        stop.raise();
+        for (name, of_work_tree) in [("commit", false), ("work-tree", true)] {
+            let to = folder.path().join(name);
+            let taken = if of_work_tree {
+                BuildContext::of_work_tree(&root, &to, &stop)
+            } else {
+                BuildContext::of_commit(&root, &commit, &to, &stop)
+            };
+            assert!(matches!(taken, Err(ContextError::Stopped(Stopped))), "{taken:?}");
+            assert_eq!(fs::read_dir(&to).unwrap().count(), 0, "{name}");
+        }
+    }
 }

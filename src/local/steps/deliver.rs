@@ -6,26 +6,26 @@ use super::import;
 use super::{Ready, Run};
 use crate::event::{KojiBuild, Warning};
 use crate::local::engine::journal::{Step, StepName};
-use crate::local::error::LocalError;
 use crate::local::image::name::ImageName;
 use crate::local::order::Hub;
 use crate::local::registry::push::{self, Pushed, Tags, ToPush};
+use crate::local::steps::error::LocalError;
 use crate::request::nvr::{Nvr, is_additional_tag};
 
 impl Run<'_> {
     /// The tags that the image gets.
     pub(super) fn tags(&self, ready: &Ready) -> Tags {
-        let yaml = &ready.prepared.yaml;
+        let yaml = &self.site.prepared.yaml;
         let floating = if yaml.tags.is_empty() {
             let mut floating = vec!["latest".to_owned(), ready.nvr.version.clone()];
-            floating.extend(additional_tags(&ready.prepared.context));
+            floating.extend(additional_tags(&self.site.prepared.context));
             floating
         } else {
             yaml.tags.iter().map(|tag| tag.name.clone()).collect()
         };
         let options = &self.order.request.options;
         let Nvr { version, release, .. } = &ready.nvr;
-        Tags::of(&self.identity.unique, version, release, options.scratch, options.isolated, floating)
+        Tags::of(&self.names.unique, version, release, options.scratch, options.isolated, floating)
     }
 
     /// The name in the registry.
@@ -58,9 +58,9 @@ impl Run<'_> {
             .map(|finished| ToPush { arch: &finished.arch, name: &finished.image.name, engine: &finished.engine })
             .collect();
         let oci = self.order.timestamp.is_some();
-        let mut pushed = push::unique(&images, &repository, tags, oci, self.work.path(), step).await?;
+        let mut pushed = push::unique(&images, &repository, tags, oci, self.site.work.path(), step).await?;
         push::check_media_types(&pushed, &self.order.config.expected_media_types)?;
-        push::tag(&self.machine.engine, &mut pushed, tags, step).await?;
+        push::tag(&self.site.machine.engine, &mut pushed, tags, step).await?;
         Ok(pushed)
     }
 
@@ -76,7 +76,7 @@ impl Run<'_> {
         let tag = format!("{}-{}", ready.nvr.version, ready.nvr.release);
         let name = self.repository(ready)?.with_tag(&tag).to_string();
         for export in &self.order.options.exports {
-            let made = export.run(&first.engine, &first.image.name, &name, self.work.path()).await?;
+            let made = export.run(&first.engine, &first.image.name, &name, self.site.work.path()).await?;
             step.say(format_args!("{name} is in {made}")).await;
         }
         Ok(())
@@ -99,9 +99,9 @@ impl Run<'_> {
             images: finished,
             pushed,
             tags,
-            started: self.identity.started.as_second(),
-            buildah: &self.machine.version_text,
-            work: self.work.path(),
+            started: self.names.started.as_second(),
+            buildah: &self.site.machine.version_text,
+            work: self.site.work.path(),
             results: &self.results,
             workflow_log: self.results.join("workflow.log"),
         };

@@ -95,11 +95,25 @@ pub struct Written {
     pub built: String,
 }
 
+/// Why the Dockerfile cannot be changed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum WriteError {
+    /// Two readings of it disagree.
+    #[error(transparent)]
+    Edit(#[from] BadEdit),
+    /// What is added would be read as a part of what the author wrote.
+    #[error("line {line}: what is written there would take in the lines that the build adds behind it")]
+    GoesOn {
+        /// The line on which the last instruction begins, from 1.
+        line: usize,
+    },
+}
+
 /// Makes the changes.
 ///
 /// # Errors
-/// When the two readings of the file disagree on where something is.
-pub fn write(author: Author<'_>, changes: &Changes<'_>) -> Result<Written, BadEdit> {
+/// When the two readings of the file disagree on where something is, or what is written would not be read as it is meant.
+pub fn write(author: Author<'_>, changes: &Changes<'_>) -> Result<Written, WriteError> {
     let end = author.text.len();
     let labels =
         if changes.labels.is_empty() { String::new() } else { labels::instruction(changes.labels, author.file.escape) };
@@ -113,7 +127,39 @@ pub fn write(author: Author<'_>, changes: &Changes<'_>) -> Result<Written, BadEd
     let removal = removal(author.file, changes).map(|lines| Edit::insert(end, lines));
     let stored: Vec<Edit> = line_end.iter().chain(&kept).cloned().collect();
     let built: Vec<Edit> = line_end.iter().chain(&passing).chain(&kept).chain(&removal).cloned().collect();
-    Ok(Written { stored: edits::apply(author.text, &stored)?, built: edits::apply(author.text, &built)? })
+    Ok(Written { stored: written(author, &stored)?, built: written(author, &built)? })
+}
+
+/// The changed text, read again: what is well-formed at the end of a file may take in lines that come behind it.
+fn written(author: Author<'_>, edits: &[Edit]) -> Result<String, WriteError> {
+    let text = edits::apply(author.text, edits)?;
+    let stages = BuildFile::parse(&text).map(|file| file.stages).unwrap_or_default();
+    let is_meant = stages.len() == author.file.stages.len()
+        && author.file.stages.iter().zip(&stages).all(|(stage, read)| {
+            let keywords = read.instructions.iter().map(|instruction| instruction.keyword.as_str());
+            keywords.eq(meant(author, stage, edits).iter().map(String::as_str))
+        });
+    if is_meant {
+        return Ok(text);
+    }
+    let last = author.file.stages.last();
+    let line = last.and_then(|stage| stage.instructions.last().map(|last| last.line).or(Some(stage.line)));
+    Err(WriteError::GoesOn { line: line.unwrap_or_default() })
+}
+
+/// The instructions that a stage has when the edits are made. What is inserted has one on each line.
+fn meant(author: Author<'_>, stage: &Stage, edits: &[Edit]) -> Vec<String> {
+    let inserted = |at: usize| {
+        let texts = edits.iter().filter(move |edit| edit.range == (at..at)).map(|edit| edit.text.as_str());
+        texts.flat_map(str::lines).filter_map(|line| line.split(' ').next()).filter(|word| !word.is_empty())
+    };
+    let mut keywords: Vec<String> = inserted(stage.body).map(str::to_owned).collect();
+    keywords.extend(stage.instructions.iter().map(|instruction| instruction.keyword.clone()));
+    let end = author.text.len();
+    if author.file.stages.last() == Some(stage) && stage.body != end {
+        keywords.extend(inserted(end).map(str::to_owned));
+    }
+    keywords
 }
 
 /// Each `FROM` of an image by its digest.
@@ -213,7 +259,7 @@ mod tests {
         }
     }
 
-    fn written(text: &str, parents: Vec<Parent>, base_user: &str, release: &str) -> Written {
+    fn try_written(text: &str, parents: Vec<Parent>, base_user: &str, release: &str) -> Result<Written, WriteError> {
         let file = BuildFile::parse(text).unwrap();
         let service = Dockerfile::parse(text.as_bytes(), Path::new("Dockerfile")).unwrap();
         let bases = BaseImages { parents, images: vec![base("fedora:42")] };
@@ -229,7 +275,11 @@ mod tests {
             ca_bundle: None,
             base_user,
         };
-        write(Author { text, file: &file, service: &service }, &changes).unwrap()
+        write(Author { text, file: &file, service: &service }, &changes)
+    }
+
+    fn written(text: &str, parents: Vec<Parent>, base_user: &str, release: &str) -> Written {
+        try_written(text, parents, base_user, release).unwrap()
     }
 
     const PIN: &str = "r.example.com/fedora@sha256:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
@@ -273,6 +323,17 @@ mod tests {
         );
         let same = written("FROM fedora:42\nLABEL release=\"7\"\n", vec![Parent::Image(0)], "", "7");
         assert_eq!(same.stored.matches("release=").count(), 1);
+    }
+
+    #[test]
+    fn lines_that_would_be_taken_in_by_the_authors_last_one_are_not_added() {
+        let found = try_written("FROM fedora:42\n# more\nRUN <<<", vec![Parent::Image(0)], "", "3");
+        assert_eq!(found, Err(WriteError::GoesOn { line: 3 }));
+        for last in ["RUN cat <<< word", "RUN echo '<<'", "CMD [\"a\"] # <<X"] {
+            let text = format!("FROM fedora:42\n{last}");
+            let found = try_written(&text, vec![Parent::Image(0)], "1001", "3").expect(last);
+            assert!(found.built.contains(&format!("\n{last}\nLABEL release=3\n")), "{}", found.built);
+        }
     }
 
     #[test]

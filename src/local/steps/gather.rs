@@ -18,21 +18,20 @@ use crate::http::{self, ClientOptions, Redirects};
 use crate::koji::call::Call;
 use crate::koji::xmlrpc::Value;
 use crate::local::engine::journal::{Step, StepName};
-use crate::local::error::LocalError;
 use crate::local::image::name::ImageName;
 use crate::local::order::Hub;
+use crate::local::steps::error::LocalError;
 use crate::request::nvr::{Nvr, RELEASE};
+
+/// How much of what is told of files may wait for its reader.
+const TOLD_AHEAD: usize = 1024;
 
 impl Run<'_> {
     /// Base images and everything that is fetched.
-    pub(super) async fn ready(
-        &self,
-        prepared: Prepared,
-        downloads: Vec<Download>,
-        hub: &mut Option<Hub>,
-    ) -> Result<Ready, LocalError> {
+    pub(super) async fn ready(&self, downloads: Vec<Download>, hub: &mut Option<Hub>) -> Result<Ready, LocalError> {
+        let prepared = &self.site.prepared;
         self.check_repo_domains()?;
-        let (bases, mut step) = self.bases(&prepared).await?;
+        let (bases, mut step) = self.bases(prepared).await?;
         let pulls = async {
             let pulled = self.pull(&bases, &prepared.arches, step.as_mut()).await;
             match step {
@@ -43,11 +42,11 @@ impl Run<'_> {
         let artifacts = self.artifacts(&downloads, &prepared.context);
         let questions = async {
             let mut hub = hub.as_mut();
-            let named = self.name(&prepared, &bases, hub.as_deref_mut()).await?;
+            let named = self.name(prepared, &bases, hub.as_deref_mut()).await?;
             Ok((named, self.repos(hub).await?))
         };
         let ((), (), ((nvr, repository), repos)) = tokio::try_join!(pulls, artifacts, questions)?;
-        Ok(Ready { prepared, bases, nvr, repository, repos, downloads })
+        Ok(Ready { bases, nvr, repository, repos, downloads })
     }
 
     /// Asks for the base images. The step goes on while they are pulled.
@@ -67,7 +66,7 @@ impl Run<'_> {
         let asked = prepared
             .images
             .iter()
-            .map(|(written, name)| base_image::find(&self.machine.engine, cache, written, name, &prepared.arches));
+            .map(|(written, name)| base_image::find(&self.site.machine.engine, cache, written, name, &prepared.arches));
         match futures_util::future::try_join_all(asked).await {
             Ok(images) => {
                 base_image::tell(&mut step, &images).await;
@@ -81,7 +80,7 @@ impl Run<'_> {
 
     async fn pull(&self, bases: &BaseImages, arches: &[String], step: Option<&mut Step>) -> Result<(), LocalError> {
         for arch in arches {
-            let engine = self.machine.for_arch(arch);
+            let engine = self.site.machine.for_arch(arch);
             let pulls = bases.images.iter().map(|image| base_image::pull(&engine, image, arch));
             futures_util::future::try_join_all(pulls).await?;
         }
@@ -138,10 +137,13 @@ impl Run<'_> {
         let client = http::client(&ClientOptions { redirects: Redirects::Refuse, ..self.order.client.clone() })?;
         let cache = Cache::new(self.order.places.cache.join("artifacts"));
         let fetcher = Fetcher::new(&client, &cache);
-        let (sender, receiver) = tokio::sync::mpsc::unbounded_channel();
+        let (sender, receiver) = tokio::sync::mpsc::channel(TOLD_AHEAD);
         let tell = move |event: FetchEvent<'_>| {
-            // Whoever listens is beside us, and ends after us.
-            let _ = sender.send((event.download.target.clone(), event.step));
+            // A reader that falls behind misses how far a file was on its way, and nothing else: room is kept for the rest.
+            let matters = !matches!(event.step, FetchStep::Receiving { .. });
+            if matters || sender.capacity() > TOLD_AHEAD / 2 {
+                let _ = sender.try_send((event.download.target.clone(), event.step));
+            }
         };
         let fetching = async {
             let fetched = fetcher.fetch(downloads, &context.path, &tell).await;
@@ -180,7 +182,7 @@ impl Run<'_> {
         let options = &self.order.request.options;
         let source = match (&options.release, labels::named(&service, RELEASE)) {
             (Some(release), _) => ReleaseSource::Option(release.clone()),
-            (None, _) if options.scratch => ReleaseSource::Scratch(self.identity.scratch_release.clone()),
+            (None, _) if options.scratch => ReleaseSource::Scratch(self.names.scratch_release.clone()),
             (None, Some(release)) => ReleaseSource::Label(release.to_owned()),
             (None, None) => ReleaseSource::Next,
         };
@@ -228,12 +230,8 @@ impl Run<'_> {
         }
         for file in &files {
             step.say(format_args!("{} from {}", file.name, file.origin)).await;
-            let unsigned = file.content.split(|byte| *byte == b'\n').any(|line| {
-                let line: Vec<u8> = line.iter().copied().filter(|byte| !byte.is_ascii_whitespace()).collect();
-                line == b"gpgcheck=0"
-            });
-            if unsigned {
-                step.say(format_args!("  {} does not have the signatures of packages checked (gpgcheck=0)", file.name))
+            if yum_repos::is_unchecked(file) {
+                step.say(format_args!("  {} does not have the signatures of packages checked (gpgcheck)", file.name))
                     .await;
             }
         }
@@ -263,7 +261,7 @@ const PROGRESS_PERIOD: std::time::Duration = std::time::Duration::from_millis(10
 
 /// Tells what happens to files that are fetched, and how far all of them are.
 async fn told(
-    mut events: tokio::sync::mpsc::UnboundedReceiver<(PathBuf, FetchStep)>,
+    mut events: tokio::sync::mpsc::Receiver<(PathBuf, FetchStep)>,
     count: usize,
     mut step: Option<&mut Step>,
 ) {

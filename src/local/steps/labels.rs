@@ -284,6 +284,17 @@ mod tests {
     }
 
     #[test]
+    fn labels_are_added_in_the_order_of_the_site_and_then_of_the_build() {
+        let section = "image_labels =\n  z = 1\n  vendor = A\n  a = 2\nimage_equal_labels = one, two\n";
+        let found = labels("one=1 Name=n", &base(&[]), section).unwrap();
+        let names: Vec<&str> = found.added.iter().map(|(name, _)| name.as_str()).collect();
+        let expected = ["z", "vendor", "a", "build-date", "architecture", "vcs-type", "vcs-ref", "name", "two"];
+        assert_eq!(names, expected);
+        let pair = |name: &str| (name.to_owned(), "v".to_owned());
+        assert_eq!(instruction(&[pair("b"), pair("a")], '\\'), "LABEL \"b\"=\"v\" \"a\"=\"v\"\n");
+    }
+
+    #[test]
     fn old_and_new_names_follow_each_other() {
         for (written, inherited, name, expected) in [
             ("Name=x", &[][..], "name", Some("x")),

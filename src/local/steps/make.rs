@@ -7,15 +7,17 @@ use super::build::{self, BuildCall, BuildLog};
 use super::dockerfile::StoredNames;
 use super::finished::Finished;
 use super::{ArchBuild, Ready, Run, variant};
+use crate::checkout::dockerfile::Stage;
 use crate::event::{FailureLog, Warning};
 use crate::local::engine::journal::{Step, StepName};
 use crate::local::engine::output;
+use crate::local::engine::setup::BUILD_ARG_FILES;
 use crate::local::engine::store::write_private;
-use crate::local::error::LocalError;
 use crate::local::image::built::{self, BuiltImage, Layers};
 use crate::local::image::contents::{self, Contents};
 use crate::local::image::inspect::{self, Inspection, KeyId, Policy};
 use crate::local::image::sbom;
+use crate::local::steps::error::LocalError;
 
 impl Run<'_> {
     /// Builds: all architectures at once. What the base images hold is found out meanwhile.
@@ -25,10 +27,10 @@ impl Run<'_> {
         failed_log: &mut Option<FailureLog>,
     ) -> Result<Vec<PathBuf>, LocalError> {
         let mut step = self.journal.begin(StepName::Build).await;
-        let shares = self.isolation.shares().map(|shares| format!("; {shares}")).unwrap_or_default();
+        let shares = self.site.isolation.shares().map(|shares| format!("; {shares}")).unwrap_or_default();
         step.say(format_args!(
             "buildah {}, isolation {} ({}){shares}",
-            self.machine.version_text, self.isolation.name, self.isolation.why
+            self.site.machine.version_text, self.site.isolation.name, self.site.isolation.why
         ))
         .await;
         for argument in &self.order.options.build_args {
@@ -57,6 +59,18 @@ impl Run<'_> {
         step.end_with(ended).await
     }
 
+    /// The build arguments: in a file, which other users' processes do not see, where the engine reads one.
+    fn build_args(&self, build: &ArchBuild) -> Result<(Option<PathBuf>, Vec<String>), LocalError> {
+        let given = &self.order.options.build_args;
+        if given.is_empty() || self.site.machine.version < BUILD_ARG_FILES {
+            return Ok((None, given.clone()));
+        }
+        let (lines, others) = build::in_file(given);
+        let path = self.site.work.path().join(format!("build-args-{}", build.arch));
+        write_private(&path, lines.as_bytes())?;
+        Ok((Some(path), others))
+    }
+
     async fn build_one(&self, build: &ArchBuild) -> (Option<BuildLog>, Result<(), LocalError>) {
         let mut log = match BuildLog::open(&self.journal, &build.arch, &self.results).await {
             Ok(log) => log,
@@ -64,20 +78,25 @@ impl Run<'_> {
         };
         let options = &self.order.options;
         let dockerfile = build.context.path.join(self.dockerfile_of(build));
+        let (build_arg_file, build_args) = match self.build_args(build) {
+            Ok(build_args) => build_args,
+            Err(error) => return (Some(log), Err(error)),
+        };
         let order = BuildCall {
             arch: &build.arch,
-            isolation: &self.isolation.name,
+            isolation: &self.site.isolation.name,
             dockerfile: &dockerfile,
             context: &build.context.path,
             name: &build.name,
             cache: options.cache,
             repos: build.mounted_repos.as_deref(),
             http_proxy: self.order.config.http_proxy,
-            build_args: &options.build_args,
+            build_args: &build_args,
+            build_arg_file: build_arg_file.as_deref(),
             secrets: &options.secrets,
             timestamp: self.order.timestamp,
         };
-        if let Err(error) = self.store.note_image(&build.what(), self.work, &build.name) {
+        if let Err(error) = self.site.store.note_image(&build.what(), &self.site.work, &build.name) {
             return (Some(log), Err(error.into()));
         }
         let mut interrupt = self.interrupt.clone();
@@ -141,7 +160,7 @@ impl Run<'_> {
 
     /// Removes the images of earlier builds of the same thing, whose place is taken.
     async fn forget_earlier(&self, build: &ArchBuild) {
-        for earlier in self.store.take_earlier_images(&build.what(), self.work).unwrap_or_default() {
+        for earlier in self.site.store.take_earlier_images(&build.what(), &self.site.work).unwrap_or_default() {
             let removed =
                 output(build.engine.quick_buildah().args(["rmi", &earlier]), "removing the last build's image").await;
             if let Err(error) = removed {
@@ -167,8 +186,13 @@ impl Run<'_> {
             };
             let looking = async {
                 match &base {
-                    Some(base) if keeps_files(ready, &build.arch) => Ok(base.clone()),
-                    _ => contents::of(&build.engine, &image.name, image.config.has_triggers(), self.work.path()).await,
+                    Some(base) if keeps_files(self.site.prepared.file.stages.last(), ready, &build.arch) => {
+                        Ok(base.clone())
+                    }
+                    _ => {
+                        contents::of(&build.engine, &image.name, image.config.has_triggers(), self.site.work.path())
+                            .await
+                    }
                 }
             };
             let (contents, ()) = tokio::join!(looking, self.forget_earlier(&build));
@@ -231,7 +255,7 @@ impl Run<'_> {
         contents: &Contents,
         inspection: &Inspection,
     ) -> Result<(), LocalError> {
-        let timestamp = self.identity.started.strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
+        let timestamp = self.names.started.strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
         let subject = sbom::Subject {
             name: &ready.repository,
             version: &format!("{}-{}", ready.nvr.version, ready.nvr.release),
@@ -273,8 +297,8 @@ const METADATA: [&str; 13] = [
 ];
 
 /// Whether an image has the files of its base, and besides only those that this build stores in it.
-fn keeps_files(ready: &Ready, arch: &str) -> bool {
-    let (Some(stage), Some(Parent::Image(_))) = (ready.prepared.file.stages.last(), ready.bases.parents.last()) else {
+fn keeps_files(last: Option<&Stage>, ready: &Ready, arch: &str) -> bool {
+    let (Some(stage), Some(Parent::Image(_))) = (last, ready.bases.parents.last()) else {
         return false;
     };
     let triggers = variant(ready.bases.last(), arch).is_none_or(|base| base.config.has_triggers());

@@ -7,6 +7,7 @@ pub mod context;
 mod deliver;
 pub mod dockerfile;
 pub mod edits;
+pub mod error;
 mod finished;
 mod gather;
 pub mod import;
@@ -17,9 +18,10 @@ pub mod release;
 mod write;
 pub mod yum_repos;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::arch;
+use crate::blocking;
 use crate::builder::Interrupt;
 use crate::child;
 use crate::error::ErrorKind;
@@ -32,9 +34,9 @@ use crate::local::engine::journal::{Journal, StepName};
 use crate::local::engine::setup::{GO_MD2MAN, Machine};
 use crate::local::engine::store::{Store, Work, create_private, write_private};
 use crate::local::engine::{Engine, EngineError};
-use crate::local::error::LocalError;
 use crate::local::order::{Hub, LocalOrder};
 use crate::local::registry::push::Pushed;
+use crate::local::steps::error::LocalError;
 use crate::request::nvr::Nvr;
 use base_image::{BaseImage, BaseImages};
 use context::BuildContext;
@@ -104,22 +106,27 @@ impl BuildNames {
     }
 }
 
+/// This machine, made ready for one build.
+struct Site {
+    work: Work,
+    store: Store,
+    machine: Machine,
+    isolation: Isolation,
+    prepared: Prepared,
+}
+
 /// A build that is going on.
 struct Run<'a> {
     order: &'a LocalOrder<'a>,
-    machine: Machine,
-    isolation: Isolation,
-    store: &'a Store,
-    work: &'a Work,
+    site: &'a Site,
     results: PathBuf,
     journal: Journal,
-    identity: BuildNames,
+    names: BuildNames,
     interrupt: Interrupt,
 }
 
 /// What is known when everything is there to build with.
 struct Ready {
-    prepared: Prepared,
     bases: BaseImages,
     nvr: Nvr,
     /// The `name` label.
@@ -150,68 +157,55 @@ impl ArchBuild {
     }
 }
 
-/// A build that has a name, and nothing else yet.
+/// A build that has its id, and of which nothing else is there yet.
 #[derive(Debug)]
-pub struct Begun(BuildNames);
+pub struct Begun {
+    names: BuildNames,
+}
 
-/// Gives a build its name.
+/// Gives a build its id. Nothing is asked, written or made.
 pub fn begin(order: &LocalOrder<'_>) -> Begun {
-    Begun(BuildNames::new(&order.request.target, order.timestamp))
+    Begun { names: BuildNames::new(&order.request.target, order.timestamp) }
 }
 
 impl Begun {
-    /// The build's id here.
+    /// The build's id on this machine.
     pub fn id(&self) -> TaskId {
-        TaskId::from(self.0.id.as_str())
+        TaskId::from(self.names.id.as_str())
     }
-}
 
-/// Builds, and tells how it goes.
-///
-/// # Errors
-/// When it could not even begin.
-pub async fn run(
-    begun: Begun,
-    order: &LocalOrder<'_>,
-    hub: &mut Option<Hub>,
-    events: EventSender,
-    interrupt: Interrupt,
-) -> Result<Ended, LocalError> {
-    prepare::check_options(order, hub.is_some())?;
-    let store = Store::open(order.places.clone())?;
-    let Begun(identity) = begun;
-    let work = store.work(&identity.id)?;
-    let machine = Machine::probe(order.config, order.guard.clone(), &store, work.path()).await?;
-    let engines = all_storages(&machine);
-    let left_over = store.tidy(&engines).await?;
-    let prepared = prepare::prepare(order, machine.version, &work.path().join("context"))?;
-    let results = store.results(&identity.id)?;
-    let log = create_private(&results.join("workflow.log"))
-        .map_err(|source| LocalError::Result { what: "the log of the build", source })?;
-    let id = TaskId::from(identity.id.as_str());
-    let journal = Journal::new(events.clone(), id.clone(), log);
-    let opened = BuildEvent::TaskOpened {
-        task: id.clone(),
-        parent: None,
-        label: format!("{} ({})", order.request.repo_name, prepared.arches.join(", ")),
-        arch: None,
-        state: TaskState::Open,
-        host: None,
-    };
-    events.send(opened).await;
-    if left_over > 0 {
-        let text = format!("what {left_over} killed build(s) had left here was removed");
-        journal.warn(Warning::User { text }).await;
+    /// Builds, and tells how it goes.
+    ///
+    /// # Errors
+    /// When the work could not even begin.
+    pub async fn run(
+        self,
+        order: &LocalOrder<'_>,
+        hub: &mut Option<Hub>,
+        events: EventSender,
+        interrupt: Interrupt,
+    ) -> Result<Ended, LocalError> {
+        let site = stoppable(&interrupt, Site::prepare(order, &self.names.id, hub.is_some())).await?;
+        let engines = all_storages(&site.machine);
+        let left_over = stoppable(&interrupt, async { Ok(site.store.tidy(&engines).await?) }).await?;
+        let results = site.store.results(&self.names.id)?;
+        let run = Run {
+            order,
+            journal: journal(events, &self.names.id, &results)?,
+            site: &site,
+            results,
+            names: self.names,
+            interrupt,
+        };
+        run.tell_begin(left_over).await;
+        let mut failed_log = None;
+        let ended = run.steps(hub, &mut failed_log).await;
+        if ended.is_err() {
+            // What was under way may have left a container.
+            let _ = site.store.sweep(&engines).await;
+        }
+        Ok(run.end(ended, failed_log).await)
     }
-    let isolation = Isolation::choose(order.config.isolation.as_deref());
-    let run = Run { order, machine, isolation, store: &store, work: &work, results, journal, identity, interrupt };
-    let mut failed_log = None;
-    let ended = run.steps(prepared, hub, &mut failed_log).await;
-    if ended.is_err() {
-        // What was under way may have left a container.
-        let _ = store.sweep(&engines).await;
-    }
-    Ok(run.end(ended, failed_log).await)
 }
 
 /// Says what a build would do. Registries and the hub are asked, nothing is pulled, fetched or built.
@@ -223,20 +217,48 @@ pub async fn preview(
     hub: &mut Option<Hub>,
     events: EventSender,
 ) -> Result<Preview, LocalError> {
-    prepare::check_options(order, hub.is_some())?;
-    let store = Store::open(order.places.clone())?;
-    let identity = BuildNames::new(&order.request.target, order.timestamp);
-    let work = store.work(&identity.id)?;
-    let machine = Machine::probe(order.config, order.guard.clone(), &store, work.path()).await?;
-    let prepared = prepare::prepare(order, machine.version, &work.path().join("context"))?;
-    let log = create_private(&work.path().join("workflow.log"))
-        .map_err(|source| LocalError::Result { what: "the log of the build", source })?;
-    let journal = Journal::new(events, TaskId::from(identity.id.as_str()), log);
-    let isolation = Isolation::choose(order.config.isolation.as_deref());
+    let names = begin(order).names;
+    let site = Site::prepare(order, &names.id, hub.is_some()).await?;
+    let results = site.work.path().to_owned();
     let interrupt = Interrupt::new();
-    let results = work.path().to_owned();
-    let run = Run { order, machine, isolation, store: &store, work: &work, results, journal, identity, interrupt };
-    run.preview(prepared, hub).await
+    let run = Run { order, journal: journal(events, &names.id, &results)?, site: &site, results, names, interrupt };
+    run.preview(hub).await
+}
+
+impl Site {
+    async fn prepare(order: &LocalOrder<'_>, id: &str, hub: bool) -> Result<Site, LocalError> {
+        prepare::check_options(order, hub)?;
+        let (places, id) = (order.places.clone(), id.to_owned());
+        // Another build may hold the lock of the storage for a moment.
+        let opened = blocking::run(move |_| {
+            let store = Store::open(places)?;
+            let work = store.work(&id)?;
+            Ok::<_, LocalError>((store, work))
+        });
+        let (store, work) = opened.await?;
+        let machine = Machine::probe(order.config, order.guard.clone(), &store, work.path()).await?;
+        let prepared = prepare::prepare(order, machine.version, &work.path().join("context")).await?;
+        let isolation = Isolation::choose(order.config.isolation.as_deref());
+        Ok(Site { store, work, machine, prepared, isolation })
+    }
+}
+
+fn journal(events: EventSender, id: &str, folder: &Path) -> Result<Journal, LocalError> {
+    let log = create_private(&folder.join("workflow.log"))
+        .map_err(|source| LocalError::Result { what: "the log of the build", source })?;
+    Ok(Journal::new(events, TaskId::from(id), log))
+}
+
+/// Does `work` unless the user stops it.
+async fn stoppable<T>(
+    interrupt: &Interrupt,
+    work: impl Future<Output = Result<T, LocalError>>,
+) -> Result<T, LocalError> {
+    let mut interrupt = interrupt.clone();
+    tokio::select! {
+        result = work => result,
+        () = interrupt.raised() => Err(LocalError::Interrupted),
+    }
 }
 
 /// The storages that there are: this machine's architecture's, and those of others that were built for.
@@ -254,17 +276,17 @@ fn all_storages(machine: &Machine) -> Vec<Engine> {
 impl Run<'_> {
     async fn steps(
         &self,
-        prepared: Prepared,
         hub: &mut Option<Hub>,
         failed_log: &mut Option<FailureLog>,
     ) -> Result<(Option<Pushed>, Option<KojiBuild>), LocalError> {
-        let downloads = self.downloads(&prepared)?;
-        self.journal.announce(&self.plan(&prepared, &downloads)).await;
+        let prepared = &self.site.prepared;
+        let downloads = self.downloads(prepared)?;
+        self.journal.announce(&self.plan(prepared, &downloads)).await;
         for (what, why) in &prepared.omitted {
             self.journal.warn(Warning::Omitted { what: what.clone(), why: why.clone() }).await;
         }
-        self.warn_of_lists(&prepared).await?;
-        let ready = self.stoppable(self.ready(prepared, downloads, hub)).await?;
+        self.warn_of_lists(prepared).await?;
+        let ready = self.stoppable(self.ready(downloads, hub)).await?;
         let builds = self.stoppable(self.write(&ready)).await?;
         let logs = self.build(&builds, failed_log).await?;
         let finished = self.stoppable(self.look(&ready, builds, logs)).await?;
@@ -309,12 +331,26 @@ impl Run<'_> {
         !self.order.request.options.yum_repourls.is_empty() || self.order.options.target_repo
     }
 
-    /// Does `work` unless the user stops it.
     async fn stoppable<T>(&self, work: impl Future<Output = Result<T, LocalError>>) -> Result<T, LocalError> {
-        let mut interrupt = self.interrupt.clone();
-        tokio::select! {
-            result = work => result,
-            () = interrupt.raised() => Err(LocalError::Interrupted),
+        stoppable(&self.interrupt, work).await
+    }
+
+    /// Tells what the build is.
+    async fn tell_begin(&self, left_over: usize) {
+        let id = TaskId::from(self.names.id.as_str());
+        let events = self.journal.events();
+        let opened = BuildEvent::TaskOpened {
+            task: id,
+            parent: None,
+            label: format!("{} ({})", self.order.request.repo_name, self.site.prepared.arches.join(", ")),
+            arch: None,
+            state: TaskState::Open,
+            host: None,
+        };
+        events.send(opened).await;
+        if left_over > 0 {
+            let text = format!("what {left_over} killed build(s) had left here was removed");
+            self.journal.warn(Warning::User { text }).await;
         }
     }
 }
@@ -327,8 +363,8 @@ impl Run<'_> {
         failed_log: Option<FailureLog>,
     ) -> Ended {
         self.journal.cancel_open().await;
-        let id = TaskId::from(self.identity.id.as_str());
-        let took = jiff::Timestamp::now().duration_since(self.identity.started);
+        let id = TaskId::from(self.names.id.as_str());
+        let took = jiff::Timestamp::now().duration_since(self.names.started);
         let mut outcome = BuildOutcome {
             id: id.clone(),
             outcome: Outcome::Succeeded,
@@ -377,21 +413,22 @@ impl Run<'_> {
         }
     }
 
-    async fn preview(&self, prepared: Prepared, hub: &mut Option<Hub>) -> Result<Preview, LocalError> {
-        let downloads = self.downloads(&prepared)?;
+    async fn preview(&self, hub: &mut Option<Hub>) -> Result<Preview, LocalError> {
+        let prepared = &self.site.prepared;
+        let downloads = self.downloads(prepared)?;
         self.check_repo_domains()?;
-        let (bases, _) = self.bases(&prepared).await?;
-        let (nvr, repository) = self.name(&prepared, &bases, hub.as_mut()).await?;
+        let (bases, _) = self.bases(prepared).await?;
+        let (nvr, repository) = self.name(prepared, &bases, hub.as_mut()).await?;
         let names: Result<Vec<String>, _> =
             self.order.request.options.yum_repourls.iter().map(|url| yum_repos::file_name(url)).collect();
         let repos =
             names?.into_iter().map(|name| RepoFile { name, content: Vec::new(), origin: String::new() }).collect();
-        let ready = Ready { prepared, bases, nvr, repository, repos, downloads };
-        let arch = ready.prepared.arches.first().cloned().unwrap_or_default();
-        let help = ready.prepared.context.has("help.md") && child::is_in_path(GO_MD2MAN);
+        let ready = Ready { bases, nvr, repository, repos, downloads };
+        let arch = self.site.prepared.arches.first().cloned().unwrap_or_default();
+        let help = self.site.prepared.context.has("help.md") && child::is_in_path(GO_MD2MAN);
         let stored = StoredNames::of(&ready.nvr, &ready.repository, help);
         let bundle = self.ca_bundle_name().filter(|_| !ready.repos.is_empty());
-        ready.prepared.context.check_free(&dockerfile::injected_names(&stored, bundle.as_deref()))?;
+        self.site.prepared.context.check_free(&dockerfile::injected_names(&stored, bundle.as_deref()))?;
         let copied: Vec<String> = ready.repos.iter().map(|file| file.name.clone()).collect();
         let (written, _) = self.texts(&ready, &arch, &stored, &copied, bundle.as_deref())?;
         let repository = self.repository(&ready)?;
@@ -404,11 +441,11 @@ impl Run<'_> {
                 .iter()
                 .map(|image| (image.written.clone(), image.pinned().to_string()))
                 .collect(),
-            diff: write::diff(ready.prepared.dockerfile, &ready.prepared.text, &written.built),
+            diff: write::diff(self.site.prepared.dockerfile, &self.site.prepared.text, &written.built),
             dockerfile: written.built,
             tags: tags.all().map(|tag| repository.with_tag(tag).to_string()).collect(),
             artifacts: ready.downloads.iter().map(|download| download.target.display().to_string()).collect(),
-            omitted: ready.prepared.omitted.clone(),
+            omitted: self.site.prepared.omitted.clone(),
         })
     }
 }

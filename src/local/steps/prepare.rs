@@ -6,6 +6,7 @@ use std::path::Path;
 use super::base_image::{self, BaseImageError, Parent};
 use super::context::{BuildContext, ContextError};
 use crate::arch;
+use crate::blocking;
 use crate::checkout::container_yaml::ContainerYaml;
 use crate::checkout::dockerfile::{BuildFile, BuildFileError};
 use crate::child::is_in_path;
@@ -199,8 +200,8 @@ pub fn check_options(order: &LocalOrder<'_>, hub: bool) -> Result<(), PrepareErr
 ///
 /// # Errors
 /// When the build would fail.
-pub fn prepare(order: &LocalOrder<'_>, engine: Version, folder: &Path) -> Result<Prepared, PrepareError> {
-    let context = take(order, folder)?;
+pub async fn prepare(order: &LocalOrder<'_>, engine: Version, folder: &Path) -> Result<Prepared, PrepareError> {
+    let context = take(order, folder).await?;
     let dockerfile = DOCKERFILES
         .into_iter()
         .find(|name| context.has(name))
@@ -233,11 +234,12 @@ pub fn prepare(order: &LocalOrder<'_>, engine: Version, folder: &Path) -> Result
 ///
 /// # Errors
 /// When they cannot be copied.
-pub fn take(order: &LocalOrder<'_>, folder: &Path) -> Result<BuildContext, ContextError> {
+pub async fn take(order: &LocalOrder<'_>, folder: &Path) -> Result<BuildContext, ContextError> {
+    let (root, folder, commit) = (order.root.clone(), folder.to_owned(), order.request.commit.clone());
     if order.options.dirty {
-        BuildContext::of_work_tree(&order.root, folder)
+        blocking::run(move |stop| BuildContext::of_work_tree(&root, &folder, stop)).await
     } else {
-        BuildContext::of_commit(&order.root, &order.request.commit, folder)
+        blocking::run(move |stop| BuildContext::of_commit(&root, &commit, &folder, stop)).await
     }
 }
 

@@ -17,10 +17,10 @@ use crate::local::engine::journal::{Step, StepName};
 use crate::local::engine::setup::GO_MD2MAN;
 use crate::local::engine::store::write_private;
 use crate::local::engine::{Engine, output};
-use crate::local::error::LocalError;
 use crate::local::image::content_manifest;
 use crate::local::image::contents::{self, Contents};
 use crate::local::image::name::ImageName;
+use crate::local::steps::error::LocalError;
 
 impl Run<'_> {
     /// Writes what is built, for each architecture.
@@ -32,9 +32,9 @@ impl Run<'_> {
 
     async fn write_all(&self, ready: &Ready, step: &mut Step) -> Result<Vec<ArchBuild>, LocalError> {
         let mut builds: Vec<ArchBuild> = Vec::new();
-        for arch in &ready.prepared.arches {
+        for arch in &self.site.prepared.arches {
             let context = if builds.is_empty() {
-                ready.prepared.context.clone()
+                self.site.prepared.context.clone()
             } else {
                 self.another_context(ready, arch).await?
             };
@@ -43,7 +43,7 @@ impl Run<'_> {
                 for (name, value) in &build.labels {
                     step.say(format_args!("label {name}={value}")).await;
                 }
-                step.say(diff(ready.prepared.dockerfile, &ready.prepared.text, &build.written.built)).await;
+                step.say(diff(self.site.prepared.dockerfile, &self.site.prepared.text, &build.written.built)).await;
             }
             if build.mounted_repos.is_some() {
                 step.say(format_args!("{arch}: the base has no shell, so repositories are mounted and not copied"))
@@ -52,7 +52,7 @@ impl Run<'_> {
             builds.push(build);
         }
         if let Some(build) = builds.first() {
-            let stored = [("Dockerfile.original", &ready.prepared.text), ("Dockerfile", &build.written.built)];
+            let stored = [("Dockerfile.original", &self.site.prepared.text), ("Dockerfile", &build.written.built)];
             for (name, text) in stored {
                 write_private(&self.results.join(name), text.as_bytes())?;
             }
@@ -62,7 +62,7 @@ impl Run<'_> {
 
     /// The files once more: each architecture's build adds its own.
     async fn another_context(&self, ready: &Ready, arch: &str) -> Result<BuildContext, LocalError> {
-        let context = prepare::take(self.order, &self.work.path().join(format!("context-{arch}")))?;
+        let context = prepare::take(self.order, &self.site.work.path().join(format!("context-{arch}"))).await?;
         if !ready.downloads.is_empty() {
             self.fetch(&ready.downloads, &context, None).await?;
         }
@@ -70,7 +70,7 @@ impl Run<'_> {
     }
 
     async fn write_one(&self, ready: &Ready, arch: &str, context: BuildContext) -> Result<ArchBuild, LocalError> {
-        let engine = self.machine.for_arch(arch);
+        let engine = self.site.machine.for_arch(arch);
         let shell = match ready.bases.last() {
             Some(base) if !ready.repos.is_empty() => self.base_contents(&engine, base, arch).await?.shell,
             _ => true,
@@ -96,8 +96,10 @@ impl Run<'_> {
             context.add_folder(dockerfile::REPOS_FOLDER)?;
             self.put_repos(ready, &context, dockerfile::REPOS_FOLDER)?;
         } else if !ready.repos.is_empty() {
-            let folder =
-                BuildContext { path: self.work.path().join(format!("repos-{arch}")), missing_submodules: Vec::new() };
+            let folder = BuildContext {
+                path: self.site.work.path().join(format!("repos-{arch}")),
+                missing_submodules: Vec::new(),
+            };
             fs::create_dir(&folder.path).map_err(|source| LocalError::Result { what: "repository files", source })?;
             self.put_repos(ready, &folder, "")?;
             mounted_repos = Some(folder.path);
@@ -106,11 +108,11 @@ impl Run<'_> {
             let content = fs::read(path).map_err(|source| LocalError::Result { what: "the CA bundle", source })?;
             context.add(name, &content)?;
         }
-        context.unignore(ready.prepared.dockerfile, &dockerfile::injected_names(&names, bundle.as_deref()))?;
+        context.unignore(self.site.prepared.dockerfile, &dockerfile::injected_names(&names, bundle.as_deref()))?;
         // What the image gets with `COPY .` is what is built, as in the build service.
-        context.replace(ready.prepared.dockerfile, written.built.as_bytes())?;
+        context.replace(self.site.prepared.dockerfile, written.built.as_bytes())?;
         let repository = ImageName::parse(&format!("localhost/{}", ready.repository))?;
-        let name = repository.with_tag(&self.identity.unique).to_string();
+        let name = repository.with_tag(&self.names.unique).to_string();
         Ok(ArchBuild { arch: arch.to_owned(), engine, context, name, mounted_repos, written, labels, content_manifest })
     }
 
@@ -131,14 +133,14 @@ impl Run<'_> {
         repos: &[String],
         bundle: Option<&str>,
     ) -> Result<(Written, Vec<(String, String)>), LocalError> {
-        let service = self.service(&ready.prepared, &ready.bases, arch)?;
+        let service = self.service(&self.site.prepared, &ready.bases, arch)?;
         let base = variant(ready.bases.last(), arch);
         let base_labels = base.map(|variant| variant.config.labels()).unwrap_or_default();
         let commit = &self.order.request.commit;
         let dirty = if self.order.options.dirty { "-dirty" } else { "" };
         let date = match self.order.timestamp {
-            Some(seconds) => jiff::Timestamp::from_second(seconds).unwrap_or(self.identity.started),
-            None => self.identity.started,
+            Some(seconds) => jiff::Timestamp::from_second(seconds).unwrap_or(self.names.started),
+            None => self.names.started,
         };
         let automatic = Automatic {
             build_date: date.strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
@@ -146,11 +148,11 @@ impl Run<'_> {
             vcs_ref: format!("{commit}{dirty}"),
         };
         let labels = labels::find(&service, &base_labels, &ready.nvr.release, &automatic, self.order.config)?;
-        let author = Author { text: &ready.prepared.text, file: &ready.prepared.file, service: &service };
+        let author = Author { text: &self.site.prepared.text, file: &self.site.prepared.file, service: &service };
         let changes = Changes {
             bases: &ready.bases,
             release: &ready.nvr.release,
-            release_env: ready.prepared.yaml.set_release_env.as_deref(),
+            release_env: self.site.prepared.yaml.set_release_env.as_deref(),
             labels: &labels.added,
             stored: names,
             repos,
@@ -174,7 +176,7 @@ impl Run<'_> {
 
     fn content_manifest(&self, ready: &Ready, arch: &str) -> Result<Vec<u8>, LocalError> {
         let layers = variant(ready.bases.last(), arch).map_or(0, |variant| variant.layers);
-        let sets = content_manifest::content_sets(&ready.prepared.context.path, arch)?;
+        let sets = content_manifest::content_sets(&self.site.prepared.context.path, arch)?;
         Ok(content_manifest::build(layers, &sets))
     }
 
@@ -197,7 +199,8 @@ impl Run<'_> {
             return Ok(known);
         }
         let found =
-            contents::of(engine, &base.pinned().to_string(), variant.config.has_triggers(), self.work.path()).await?;
+            contents::of(engine, &base.pinned().to_string(), variant.config.has_triggers(), self.site.work.path())
+                .await?;
         if let (Ok(()), Ok(text)) = (fs::create_dir_all(&folder), serde_json::to_vec(&found)) {
             let _ = write_private(&path, &text);
         }

@@ -4,7 +4,7 @@
 //! do not meet. Different on purpose: the content is taken as it is (there it goes through Python's unicode escapes), names have
 //! plain characters only, and the Koji repository's certificate is verified.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 
 use percent_encoding::percent_decode_str;
@@ -20,6 +20,10 @@ use crate::http;
 pub const YUM_REPOS_DIR: &str = "/etc/yum.repos.d";
 /// The longest repository file that is read, in bytes.
 const LONGEST: usize = 1 << 20;
+
+/// What yum and dnf take for no.
+const FALSE: [&str; 4] = ["0", "no", "false", "off"];
+const QUOTES: [char; 2] = ['"', '\''];
 
 /// A repository file.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -193,21 +197,46 @@ pub fn of_target(target: &str, topurl: &str, build_tag: &str, repo: i64, proxy: 
     RepoFile { name, content: content.into_bytes(), origin: base }
 }
 
-/// Has yum trust the certificates in `bundle` (a file name in `/tmp`) for every repository of the files.
+/// What the sections of a repository file say, names and keys in lower case; nothing where it is no INI file.
+fn sections(file: &RepoFile) -> HashMap<String, HashMap<String, Option<String>>> {
+    let text = String::from_utf8_lossy(&file.content).into_owned();
+    ini::inistr!(safe text).unwrap_or_default()
+}
+
+/// Whether a section switches off that signatures of packages are checked, however it spells that.
+pub fn is_unchecked(file: &RepoFile) -> bool {
+    let off = |value: &str| FALSE.iter().any(|word| word.eq_ignore_ascii_case(value));
+    let values = sections(file).into_values().filter_map(|section| section.get("gpgcheck").cloned().flatten());
+    values.map(|value| value.trim_matches(QUOTES).trim().to_owned()).any(|value| off(&value))
+}
+
+/// Has yum trust the certificates in `bundle` (a file name in `/tmp`) for every repository of the files that does not say itself
+/// whom to trust.
 pub fn trust(files: &mut [RepoFile], bundle: &Path) {
     for file in files {
+        let said = sections(file);
+        let says =
+            |header: &str| said.get(&header.to_lowercase()).is_some_and(|section| section.contains_key("sslcacert"));
         let mut content = Vec::with_capacity(file.content.len() + 64);
         for line in file.content.split_inclusive(|byte| *byte == b'\n') {
             content.extend_from_slice(line);
-            if line.trim_ascii().starts_with(b"[") && line.trim_ascii().ends_with(b"]") {
-                if !line.ends_with(b"\n") {
-                    content.push(b'\n');
-                }
-                content.extend_from_slice(format!("sslcacert={}\n", bundle.display()).as_bytes());
+            if header(line).is_none_or(|header| says(&header)) {
+                continue;
             }
+            if !line.ends_with(b"\n") {
+                content.push(b'\n');
+            }
+            content.extend_from_slice(format!("sslcacert={}\n", bundle.display()).as_bytes());
         }
         file.content = content;
     }
+}
+
+/// The section that a line begins.
+fn header(line: &[u8]) -> Option<String> {
+    let line = String::from_utf8_lossy(line.trim_ascii());
+    let (name, _) = line.strip_prefix('[')?.split_once(']')?;
+    Some(name.trim().to_owned())
 }
 
 /// The files by their names; two URLs that are the same are one file.
@@ -255,6 +284,36 @@ mod tests {
             assert!(!error.contains("u:p") && !error.contains("t=1"), "{error}");
         }
         assert!(check_domains(&["x".to_owned()], &[]).is_ok());
+    }
+
+    fn file(content: &str) -> RepoFile {
+        RepoFile { name: "a.repo".into(), content: content.as_bytes().to_vec(), origin: String::new() }
+    }
+
+    #[test]
+    fn every_spelling_of_an_unchecked_repository_is_seen() {
+        for value in
+            ["gpgcheck=0", "gpgcheck = no", "GPGCheck: False", "gpgcheck =\tOFF", "gpgcheck=0 \r", "gpgcheck='0'"]
+        {
+            assert!(is_unchecked(&file(&format!("[a]\ngpgcheck=1\n[b]\nname=x\n{value}\n"))), "{value:?}");
+        }
+        for value in
+            ["gpgcheck=1", "gpgcheck=yes", "# gpgcheck=0", "repo_gpgcheck=0", "name=gpgcheck=0", "pkg_gpgcheck=0"]
+        {
+            assert!(!is_unchecked(&file(&format!("[a]\nbaseurl=https://x/\n{value}\n"))), "{value:?}");
+        }
+    }
+
+    #[test]
+    fn a_section_that_says_whom_to_trust_keeps_its_bytes() {
+        let content = "# ours\r\n[A]\r\nname = \u{e9}\r\nSSLCACert = /etc/own.pem\r\n\r\n[b] # two\nbaseurl=x\n";
+        let mut files = [file(content)];
+        trust(&mut files, Path::new("/tmp/ca.pem"));
+        let expected = content.replace("[b] # two\n", "[b] # two\nsslcacert=/tmp/ca.pem\n");
+        assert_eq!(String::from_utf8_lossy(&files[0].content), expected);
+        let mut all = [file("[a]\nsslcacert=x\n")];
+        trust(&mut all, Path::new("/tmp/ca.pem"));
+        assert_eq!(all[0].content, b"[a]\nsslcacert=x\n");
     }
 
     #[test]

@@ -10,11 +10,17 @@ use openssl::hash::{Hasher, MessageDigest};
 use serde_json::{Map, Value, json};
 
 use super::{ImportError, file_error};
+use crate::blocking::{self, Stop};
 use crate::digest::hex;
 
+/// How much is read before it is looked whether the work is still wanted.
+const PIECE: u64 = 1 << 20;
+
 /// What every file has: name, size and checksum. MD5 is the kind that all hubs take.
-pub(super) fn described(path: &Path, name: &str, buildroot: String) -> Result<Map<String, Value>, ImportError> {
-    let (size, checksum) = md5(path).map_err(|error| file_error(name, error))?;
+pub(super) async fn described(path: &Path, name: &str, buildroot: String) -> Result<Map<String, Value>, ImportError> {
+    let file = path.to_owned();
+    let hashed = blocking::run(move |stop| md5(&file, stop));
+    let (size, checksum) = hashed.await.map_err(|error| file_error(name, error))?;
     let members = [
         ("buildroot_id", json!(buildroot)),
         ("filename", json!(name)),
@@ -25,12 +31,13 @@ pub(super) fn described(path: &Path, name: &str, buildroot: String) -> Result<Ma
     Ok(members.into_iter().map(|(name, value)| (name.to_owned(), value)).collect())
 }
 
-fn md5(path: &Path) -> io::Result<(u64, String)> {
+fn md5(path: &Path, stop: &Stop) -> io::Result<(u64, String)> {
     let mut file = File::open(path)?;
     let mut hasher = Hasher::new(MessageDigest::md5()).map_err(io::Error::other)?;
     let mut buffer = vec![0; 1 << 16];
     let mut size = 0;
     loop {
+        stop.check()?;
         let read = file.read(&mut buffer)?;
         if read == 0 {
             break;
@@ -52,9 +59,12 @@ pub(super) fn placeholder(path: &Path, text: &str) -> io::Result<()> {
     archive.into_inner()?.finish()?.sync_all()
 }
 
-pub(super) fn compress(from: &Path, to: &Path) -> io::Result<()> {
+pub(super) fn compress(from: &Path, to: &Path, stop: &Stop) -> io::Result<()> {
     let mut encoder = GzEncoder::new(File::create(to)?, Compression::default());
-    io::copy(&mut File::open(from)?, &mut encoder)?;
+    let mut from_file = File::open(from)?;
+    while io::copy(&mut (&mut from_file).take(PIECE), &mut encoder)? > 0 {
+        stop.check()?;
+    }
     encoder.finish()?;
     fs::remove_file(from)
 }
@@ -105,6 +115,6 @@ mod tests {
         let mut text = String::new();
         entry.read_to_string(&mut text).unwrap();
         assert_eq!((entry.path().unwrap().to_str().unwrap(), text.as_str()), ("README", "hello\n"));
-        assert_eq!(md5(&path).unwrap().0, fs::metadata(&path).unwrap().len());
+        assert_eq!(md5(&path, &Stop::default()).unwrap().0, fs::metadata(&path).unwrap().len());
     }
 }

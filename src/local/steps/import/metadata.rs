@@ -10,6 +10,7 @@ use serde_json::{Map, Value, json};
 use super::files::{compress, described, placeholder, printable};
 use super::{Import, ImportError, Upload, file_error};
 use crate::arch;
+use crate::blocking;
 use crate::config::local::KojiArchive;
 use crate::koji::call::Call;
 use crate::koji::xmlrpc::Value as KojiValue;
@@ -30,26 +31,26 @@ impl Import<'_> {
         let icm = self.knows_content_manifests(hub).await?;
         for image in self.images {
             let archive = self.archive(image).await?;
-            outputs.push(self.image_output(image, &archive)?);
+            outputs.push(self.image_output(image, &archive).await?);
             uploads.push(archive);
             if icm {
                 let (path, name) =
                     (self.work.join(format!("icm-{}.json", image.arch)), format!("icm-{}.json", image.arch));
                 fs::write(&path, &image.content_manifest.1).map_err(|error| file_error(&name, error))?;
-                let mut output = described(&path, &name, buildroot(&image.arch))?;
+                let mut output = described(&path, &name, buildroot(&image.arch)).await?;
                 output.extend(object(json!({"type": "icm", "extra": {"typeinfo": {"icm": {}}}})));
                 outputs.push(Value::Object(output));
                 uploads.push(Upload { path, name });
             }
             let name = format!("{}-build.log", image.arch);
-            outputs.push(log_output(&image.log, &name, &image.arch, &buildroot(&image.arch))?);
+            outputs.push(log_output(&image.log, &name, &image.arch, &buildroot(&image.arch)).await?);
             uploads.push(Upload { path: image.log.clone(), name });
         }
         if let Some(first) = self.images.first() {
             // The log goes on while it is uploaded: what it has now is what is sent.
             let path = self.work.join("workflow.log");
             fs::copy(&self.workflow_log, &path).map_err(|error| file_error("workflow.log", error))?;
-            outputs.push(log_output(&path, "workflow.log", "noarch", &buildroot(&first.arch))?);
+            outputs.push(log_output(&path, "workflow.log", "noarch", &buildroot(&first.arch)).await?);
             uploads.push(Upload { path, name: "workflow.log".to_owned() });
         }
         let metadata = json!({
@@ -141,7 +142,7 @@ impl Import<'_> {
         })
     }
 
-    fn image_output(&self, image: &Finished, archive: &Upload) -> Result<Value, ImportError> {
+    async fn image_output(&self, image: &Finished, archive: &Upload) -> Result<Value, ImportError> {
         let arch = &image.arch;
         let pushed = self.pushed.images.iter().find(|pushed| pushed.arch == *arch);
         let single = self.pushed.images.len() == 1;
@@ -165,7 +166,7 @@ impl Import<'_> {
         let diff_ids = &image.image.config.rootfs.diff_ids;
         let layers = diff_ids.iter().zip(&image.image.layer_sizes);
         let packages = image.contents.packages.iter().flatten();
-        let mut output = described(&archive.path, &archive.name, buildroot(arch))?;
+        let mut output = described(&archive.path, &archive.name, buildroot(arch)).await?;
         output.extend(object(json!({
             "type": "docker-image",
             "arch": arch,
@@ -213,8 +214,7 @@ impl Import<'_> {
                 )
                 .await?;
                 let to = path.clone();
-                let compressed = tokio::task::spawn_blocking(move || compress(&tar, &to)).await;
-                compressed.unwrap_or_else(|panic| Err(io::Error::other(panic))).map_err(error)?;
+                blocking::run(move |stop| compress(&tar, &to, stop)).await.map_err(error)?;
             }
         }
         Ok(Upload { path, name })
@@ -239,8 +239,8 @@ fn object(value: Value) -> Map<String, Value> {
     }
 }
 
-fn log_output(path: &Path, name: &str, arch: &str, buildroot: &str) -> Result<Value, ImportError> {
-    let mut output = described(path, name, buildroot.to_owned())?;
+async fn log_output(path: &Path, name: &str, arch: &str, buildroot: &str) -> Result<Value, ImportError> {
+    let mut output = described(path, name, buildroot.to_owned()).await?;
     output.extend(object(json!({"type": "log", "arch": arch})));
     Ok(Value::Object(output))
 }

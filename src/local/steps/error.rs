@@ -1,5 +1,6 @@
 //! Why a build on this machine came to nothing, and what to do about it.
 
+use crate::blocking::Stopped;
 use crate::checkout::dockerfile::DockerfileError;
 use crate::checkout::sources::SourcesError;
 use crate::error::{Error, ErrorKind};
@@ -22,7 +23,7 @@ use crate::local::registry::push::PushError;
 use crate::local::registry::registries::RegistryError;
 use crate::local::steps::base_image::BaseImageError;
 use crate::local::steps::context::ContextError;
-use crate::local::steps::edits::BadEdit;
+use crate::local::steps::dockerfile::WriteError;
 use crate::local::steps::import::ImportError;
 use crate::local::steps::labels::LabelError;
 use crate::local::steps::prepare::PrepareError;
@@ -51,7 +52,7 @@ pub enum LocalError {
     YumRepo(#[from] YumRepoError),
     ContentManifest(#[from] ContentManifestError),
     Name(#[from] BadName),
-    Edit(#[from] BadEdit),
+    Write(#[from] WriteError),
     Engine(#[from] EngineError),
     Contents(#[from] ContentsError),
     Policy(#[from] PolicyError),
@@ -122,6 +123,7 @@ impl LocalError {
             | LocalError::Dockerfile(_)
             | LocalError::Label(_)
             | LocalError::Name(_)
+            | LocalError::Write(_)
             | LocalError::Registry(_)
             | LocalError::Sources(_)
             | LocalError::UrlList(_)
@@ -234,6 +236,12 @@ impl LocalError {
             hints.splice(0..0, error.hints().iter().cloned());
         }
         hints.into_iter().fold(Error::new(kind, self), Error::hint)
+    }
+}
+
+impl From<Stopped> for LocalError {
+    fn from(_: Stopped) -> LocalError {
+        LocalError::Interrupted
     }
 }
 

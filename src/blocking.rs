@@ -1,0 +1,129 @@
+//! Work that may block (files, git, hashing), done on threads of its own, which end soon after nobody wants it any more.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use tokio::sync::mpsc;
+
+/// Work was not wanted any more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("it was stopped")]
+pub struct Stopped;
+
+/// Whether work is still wanted.
+#[derive(Debug, Clone, Default)]
+pub struct Stop(Arc<AtomicBool>);
+
+impl Stop {
+    /// The work is not wanted any more.
+    pub fn raise(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+
+    /// An error once the work is not wanted any more; long work asks at every piece.
+    ///
+    /// # Errors
+    /// When it is not wanted.
+    pub fn check(&self) -> Result<(), Stopped> {
+        if self.0.load(Ordering::Relaxed) { Err(Stopped) } else { Ok(()) }
+    }
+}
+
+impl From<Stopped> for std::io::Error {
+    fn from(stopped: Stopped) -> Self {
+        std::io::Error::new(std::io::ErrorKind::Interrupted, stopped)
+    }
+}
+
+/// Starts blocking work. When it is dropped, all of it is told to stop.
+#[derive(Debug)]
+pub struct Work {
+    stop: Stop,
+    /// Every piece of work holds a copy until its end.
+    alive: mpsc::Sender<Infallible>,
+    ended: mpsc::Receiver<Infallible>,
+}
+
+impl Work {
+    /// Nothing is under way yet.
+    pub fn new() -> Work {
+        let (alive, ended) = mpsc::channel(1);
+        Work { stop: Stop::default(), alive, ended }
+    }
+
+    /// Starts a piece of work at once. The future may be dropped; the work goes on until it looks at its [`Stop`].
+    pub fn run<T: Send + 'static, E: From<Stopped> + Send + 'static>(
+        &self,
+        piece: impl FnOnce(&Stop) -> Result<T, E> + Send + 'static,
+    ) -> impl Future<Output = Result<T, E>> {
+        let (stop, alive) = (self.stop.clone(), self.alive.clone());
+        // What nobody waits for any more is dropped together with `alive`, and before it.
+        let running =
+            tokio::task::spawn_blocking(move || (stop.check().map_err(E::from).and_then(|()| piece(&stop)), alive));
+        async move {
+            match running.await {
+                Ok((done, _)) => done,
+                Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
+                Err(_) => Err(Stopped.into()),
+            }
+        }
+    }
+
+    /// Tells all work to stop, and waits until it has.
+    pub async fn end(mut self) {
+        self.stop.raise();
+        let (unused, _) = mpsc::channel(1);
+        self.alive = unused;
+        let _ = self.ended.recv().await;
+    }
+}
+
+/// Does one piece of blocking work. When the future is dropped, the work is told to stop.
+///
+/// # Errors
+/// Those of the work.
+pub async fn run<T: Send + 'static, E: From<Stopped> + Send + 'static>(
+    piece: impl FnOnce(&Stop) -> Result<T, E> + Send + 'static,
+) -> Result<T, E> {
+    Work::new().run(piece).await
+}
+
+impl Default for Work {
+    fn default() -> Work {
+        Work::new()
+    }
+}
+
+impl Drop for Work {
+    fn drop(&mut self) {
+        self.stop.raise();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test that cannot go on shall stop")]
+
+    use std::sync::mpsc as blocking;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn work_that_nobody_waits_for_any_more_ends() {
+        let (began, begun) = blocking::channel();
+        let (ended, end) = blocking::channel();
+        let work = run(move |stop| {
+            began.send(()).unwrap();
+            while stop.check().is_ok() {
+                std::thread::yield_now();
+            }
+            ended.send(()).unwrap();
+            Ok::<(), Stopped>(())
+        });
+        let waiting = tokio::spawn(work);
+        tokio::task::spawn_blocking(move || begun.recv().unwrap()).await.unwrap();
+        waiting.abort();
+        tokio::task::spawn_blocking(move || end.recv().unwrap()).await.unwrap();
+    }
+}
