@@ -14,8 +14,8 @@ use super::sanitize;
 const PATIENCE: Duration = Duration::from_secs(1);
 /// Labels are padded to the widest, but not beyond this.
 const WIDEST_LABEL: usize = 16;
-/// Colours of labels, as SGR parameters; red is left to failures.
-const PALETTE: [&str; 6] = ["36", "33", "35", "34", "32", "96"];
+/// Colours of labels, as SGR parameters: those that can be read on black and on white. Red is left to failures, yellow to warnings.
+const PALETTE: [&str; 5] = ["36", "35", "32", "94", "95"];
 
 /// The logs being shown.
 #[derive(Debug, Default)]
