@@ -66,8 +66,11 @@ async fn build(context: &Context, arguments: &BuildArgs, wanted: Wanted) -> Resu
     if !is_dry {
         context.note(format_args!("Building on {}", order.place())).await;
     }
-    let ended = with_order(context, &wanted, builder, order.as_mut(), wish, &arguments.follow).await;
+    let mut creation = Creation::new(context.interrupt.clone());
+    let ended = with_order(context, &wanted, builder, order.as_mut(), wish, &arguments.follow, &mut creation).await;
     order.close().await;
+    // Not before: a signal would have thrown away what there is to be told.
+    drop(creation);
     ended
 }
 
@@ -79,6 +82,7 @@ async fn with_order(
     order: &mut dyn Order,
     wish: Wish<'_>,
     follow: &FollowArgs,
+    creation: &mut Creation,
 ) -> Result<End> {
     check_server(context, wanted, order, wish).await?;
     if wish.is_dry {
@@ -93,8 +97,7 @@ async fn with_order(
             .await;
     }
     // From here on a signal drops nothing any more: what happens has to be told.
-    let mut creation = Creation::new(context.interrupt.clone());
-    let created = submit(context, order, &mut creation).await?;
+    let created = submit(context, order, creation).await?;
     let build = BuildId { builder: builder.name(), server: order.server(), id: created.id.clone() };
     records::remember(context, wish.request, &build, &created).await;
     let manner = builder.manner();
@@ -105,9 +108,7 @@ async fn with_order(
     let logs = context.logs(follow, &[], None);
     let mut interrupt = context.interrupt.clone();
     let outcome = read_by_somebody(context, manner, order.watch(&logs, &mut interrupt)).await;
-    let end = watched(context, manner, build, &logs, outcome).await;
-    drop(creation);
-    end
+    watched(context, manner, build, &logs, outcome).await
 }
 
 /// Has the server say what it would refuse. A dry run does without a server that does not answer.

@@ -17,7 +17,7 @@ const MOST_ROWS: usize = 8;
 const NARROW: u16 = 40;
 
 /// The bars.
-pub struct Bars {
+pub(super) struct Bars {
     multi: MultiProgress,
     overall: ProgressBar,
     rows: Vec<ProgressBar>,
@@ -29,7 +29,7 @@ pub struct Bars {
 
 impl Bars {
     /// Draws on standard error.
-    pub fn new(utf8: bool) -> Bars {
+    pub(super) fn new(utf8: bool) -> Bars {
         let target = ProgressDrawTarget::term_like_with_hz(Box::new(terminal::Stderr::default()), RATE);
         Bars::on(target, utf8, Box::new(terminal::columns))
     }
@@ -51,7 +51,7 @@ impl Bars {
     }
 
     /// Draws how things stand. `standing` is the state of the task at work, in words.
-    pub fn draw(&mut self, progress: &BuildProgress, standing: &str, elapsed: Duration) {
+    pub(super) fn draw(&mut self, progress: &BuildProgress, standing: &str, elapsed: Duration) {
         if self.since.get_or_insert_with(Instant::now).elapsed() < GRACE {
             return;
         }
@@ -86,12 +86,12 @@ impl Bars {
     }
 
     /// Does something with the bars out of the way.
-    pub fn suspend<T>(&self, work: impl FnOnce() -> T) -> T {
+    pub(super) fn suspend<T>(&self, work: impl FnOnce() -> T) -> T {
         self.multi.suspend(work)
     }
 
     /// Takes everything off the terminal.
-    pub fn clear(self) {
+    pub(super) fn clear(self) {
         let _ = self.multi.clear();
         // Bars that are dropped unfinished would draw themselves once more.
         self.multi.set_draw_target(ProgressDrawTarget::hidden());

@@ -87,7 +87,7 @@ impl From<&str> for Line {
 }
 
 /// Lines as text, each with its end.
-pub fn joined(lines: &[Line], color: bool) -> String {
+pub(super) fn joined(lines: &[Line], color: bool) -> String {
     lines.iter().map(|line| line.render(color) + "\n").collect()
 }
 

@@ -23,7 +23,7 @@ use super::{ReportOptions, Screen, summary};
 const STILL_SEEN: u64 = 1500;
 
 /// The text reporter.
-pub struct Live<Out, Err> {
+pub(super) struct Live<Out, Err> {
     mode: OutputMode,
     program: String,
     writer: Writer<Out, Err>,
@@ -57,13 +57,13 @@ struct Task {
 
 impl<Out: Write, Err: Write> Live<Out, Err> {
     /// Shows on these streams, with bars on standard error where the mode has any.
-    pub fn new(mode: OutputMode, options: ReportOptions, out: Out, err: Err) -> Self {
+    pub(super) fn new(mode: OutputMode, options: ReportOptions, out: Out, err: Err) -> Self {
         let bars = mode.bars.then(|| Bars::new(mode.utf8));
         Self::with_bars(mode, options, out, err, bars)
     }
 
     /// As [`Live::new`], with bars drawn somewhere else (a terminal in memory).
-    pub fn with_bars(mode: OutputMode, options: ReportOptions, out: Out, err: Err, bars: Option<Bars>) -> Self {
+    pub(super) fn with_bars(mode: OutputMode, options: ReportOptions, out: Out, err: Err, bars: Option<Bars>) -> Self {
         let now = Instant::now();
         Live {
             program: options.program,

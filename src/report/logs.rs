@@ -14,12 +14,12 @@ use super::sanitize;
 const PATIENCE: Duration = Duration::from_secs(1);
 /// Labels are padded to the widest, but not beyond this.
 const WIDEST_LABEL: usize = 16;
-/// Colours of labels, as SGR parameters; red is left to failures.
-const PALETTE: [&str; 6] = ["36", "33", "35", "34", "32", "96"];
+/// Colours of labels, as SGR parameters: those that can be read on black and on white. Red is left to failures, yellow to warnings.
+const PALETTE: [&str; 5] = ["36", "35", "32", "94", "95"];
 
 /// The logs being shown.
 #[derive(Debug, Default)]
-pub struct ShownLogs {
+pub(super) struct ShownLogs {
     logs: HashMap<Arc<LogId>, Shown>,
     width: usize,
     /// With several tasks, labels name the task too.
@@ -40,12 +40,12 @@ struct Shown {
 
 impl ShownLogs {
     /// From now on labels are the logs' names alone.
-    pub fn by_name_only(&mut self) {
+    pub(super) fn by_name_only(&mut self) {
         self.names_only = true;
     }
 
     /// A log appeared.
-    pub fn opened(&mut self, log: &Arc<LogId>, arch: Option<&str>) {
+    pub(super) fn opened(&mut self, log: &Arc<LogId>, arch: Option<&str>) {
         let stem = log.name.strip_suffix(".log").unwrap_or(&log.name);
         let first = self.first_task.get_or_insert_with(|| log.task.clone());
         let name = arch.unwrap_or(stem);
@@ -69,7 +69,7 @@ impl ShownLogs {
     }
 
     /// Takes bytes of a log and puts its complete lines into `out`.
-    pub fn append(&mut self, log: &LogId, bytes: &[u8], mode: &OutputMode, out: &mut Vec<u8>) {
+    pub(super) fn append(&mut self, log: &LogId, bytes: &[u8], mode: &OutputMode, out: &mut Vec<u8>) {
         let width = self.width;
         let Some(shown) = self.logs.get_mut(log) else { return };
         shown.align(width, mode);
@@ -80,7 +80,7 @@ impl ShownLogs {
     }
 
     /// Puts what is unfinished of a log into `out`.
-    pub fn flush(&mut self, log: &LogId, mode: &OutputMode, out: &mut Vec<u8>) {
+    pub(super) fn flush(&mut self, log: &LogId, mode: &OutputMode, out: &mut Vec<u8>) {
         let width = self.width;
         if let Some(shown) = self.logs.get_mut(log) {
             shown.align(width, mode);
@@ -89,7 +89,7 @@ impl ShownLogs {
     }
 
     /// Puts what has been unfinished for too long into `out`.
-    pub fn flush_stale(&mut self, mode: &OutputMode, out: &mut Vec<u8>) {
+    pub(super) fn flush_stale(&mut self, mode: &OutputMode, out: &mut Vec<u8>) {
         let stale = |shown: &&mut Shown| shown.partial_since.is_some_and(|since| since.elapsed() >= PATIENCE);
         self.logs.values_mut().filter(stale).for_each(|shown| shown.flush(mode, out));
     }

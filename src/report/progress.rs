@@ -108,6 +108,11 @@ impl Progress {
     }
 
     fn milestone(&mut self, message: &str) -> bool {
+        if message.starts_with("plugin '") && message.contains("' finished in ") {
+            // What comes next says so itself.
+            self.detail = None;
+            return self.phase.take_if(|phase| phase.starts_with("plugin ")).is_some();
+        }
         let phase = if let Some(plugin) = between(message, "running plugin '", "'") {
             format!("plugin {plugin}")
         } else if let Some(task) = between(message, "task ", " finished successfully \\o/") {
@@ -298,6 +303,16 @@ mod tests {
         for line in ["STEP one: x", "STEPS 1/2: x", "[1/2 STEP", "", "x STEP 1/2: y", "STEP 9/7: x"] {
             assert_eq!(after(&[line]).steps, None, "{line}");
         }
+    }
+
+    #[test]
+    fn a_plugin_that_has_finished_is_not_shown_any_more() {
+        assert_eq!(
+            after(&["running plugin 'check_base_image'", "plugin 'check_base_image' finished in 1s"]).phase,
+            None
+        );
+        let step = after(&["STEP 1/4: FROM x", "plugin 'x' finished in 1s"]);
+        assert_eq!(step.phase.as_deref(), Some("STEP 1/4 FROM x"));
     }
 
     #[test]

@@ -32,7 +32,7 @@ impl Stream {
 }
 
 /// Whether two streams go to the same place.
-pub fn are_one(first: &impl AsFd, second: &impl AsFd) -> bool {
+pub(super) fn are_one(first: &impl AsFd, second: &impl AsFd) -> bool {
     let place = |status: rustix::fs::Stat| (status.st_dev, status.st_ino);
     match (fstat(first), fstat(second)) {
         (Ok(first), Ok(second)) => place(first) == place(second),
@@ -42,11 +42,11 @@ pub fn are_one(first: &impl AsFd, second: &impl AsFd) -> bool {
 
 /// The other end of a pipe or socket; of anything else there is none that could go away.
 #[derive(Debug)]
-pub struct Reader(Option<File>);
+pub(super) struct Reader(Option<File>);
 
 impl Reader {
     /// The one that reads a stream.
-    pub fn of(stream: &(impl AsFd + io::IsTerminal)) -> Reader {
+    pub(super) fn of(stream: &(impl AsFd + io::IsTerminal)) -> Reader {
         let end = if Stream::of(stream) == Stream::Pipe { stream.as_fd().try_clone_to_owned().ok() } else { None };
         Reader(end.map(File::from))
     }
@@ -55,7 +55,7 @@ impl Reader {
     ///
     /// # Errors
     /// When it has gone: as a write would say it.
-    pub fn look(&self) -> io::Result<()> {
+    pub(super) fn look(&self) -> io::Result<()> {
         let Some(end) = &self.0 else { return Ok(()) };
         let mut ends = [PollFd::new(end, PollFlags::empty())];
         let at_once = Timespec { tv_sec: 0, tv_nsec: 0 };

@@ -14,7 +14,10 @@ pub fn verdict(label: &str, outcome: &BuildOutcome) -> Line {
         Outcome::Cancelled => ("was canceled", Tone::Warning),
         Outcome::Detached => ("has not completed", Tone::Plain),
     };
-    Line::new().add(&outcome.id).add(" ").add(label).add(" ").toned(tone, verdict)
+    let line = Line::new().add(&outcome.id).add(" ");
+    // Of a build that was never seen only the id is known.
+    let line = if label.is_empty() { line } else { line.add(label).add(" ") };
+    line.toned(tone, verdict)
 }
 
 /// The result in the shape rpkg prints it in (`utils.log_result`): a key, then its items indented by two blanks. What a server
@@ -142,6 +145,7 @@ mod tests {
     fn the_result_looks_as_rpkg_prints_it() {
         let outcome = outcome(Outcome::Succeeded);
         let line = verdict("buildContainer (noarch)", &outcome).render(true);
+        assert_eq!(verdict("", &outcome).render(false), "25 completed successfully");
         assert_eq!(line, "25 buildContainer (noarch) completed successfully");
         assert_eq!(
             joined(&result_block(&outcome, true), true),

@@ -13,12 +13,12 @@ const USUAL_SIZE: (u16, u16) = (80, 24);
 
 /// Standard error as a terminal; collects what is drawn and writes it at once.
 #[derive(Debug, Default)]
-pub struct Stderr {
+pub(super) struct Stderr {
     waiting: Mutex<Vec<u8>>,
 }
 
 /// How many columns bars may use.
-pub fn columns() -> u16 {
+pub(super) fn columns() -> u16 {
     size().0
 }
 

@@ -17,7 +17,7 @@ const BETWEEN_BARS: usize = 256 * 1024;
 const BAR_PERIOD: Duration = Duration::from_millis(50);
 
 /// Writes to standard output and standard error.
-pub struct Writer<Out, Err> {
+pub(super) struct Writer<Out, Err> {
     out: Out,
     err: Err,
     color_out: bool,
@@ -31,7 +31,7 @@ pub struct Writer<Out, Err> {
 
 impl<Out: Write, Err: Write> Writer<Out, Err> {
     /// Nothing is drawn before [`Writer::draw`].
-    pub fn new(mode: &OutputMode, out: Out, err: Err, bars: Option<Bars>) -> Self {
+    pub(super) fn new(mode: &OutputMode, out: Out, err: Err, bars: Option<Bars>) -> Self {
         Writer {
             out,
             err,
@@ -49,7 +49,7 @@ impl<Out: Write, Err: Write> Writer<Out, Err> {
     ///
     /// # Errors
     /// When it cannot be written.
-    pub fn print(&mut self, line: impl Into<Line>) -> io::Result<()> {
+    pub(super) fn print(&mut self, line: impl Into<Line>) -> io::Result<()> {
         self.waiting.extend_from_slice(line.into().render(self.color_out).as_bytes());
         self.waiting.push(b'\n');
         self.write()
@@ -59,7 +59,7 @@ impl<Out: Write, Err: Write> Writer<Out, Err> {
     ///
     /// # Errors
     /// When they cannot be written.
-    pub fn quote(&mut self, text: &str) -> io::Result<()> {
+    pub(super) fn quote(&mut self, text: &str) -> io::Result<()> {
         let clean;
         let text = if self.sanitize_out {
             clean = sanitize::text(text);
@@ -73,7 +73,7 @@ impl<Out: Write, Err: Write> Writer<Out, Err> {
     }
 
     /// A line on standard error. That nobody reads it, is no reason to stop.
-    pub fn say(&mut self, line: impl Into<Line>) -> io::Result<()> {
+    pub(super) fn say(&mut self, line: impl Into<Line>) -> io::Result<()> {
         self.write()?;
         let line = line.into().render(self.color_err) + "\n";
         let Writer { bars, err, .. } = self;
@@ -86,7 +86,7 @@ impl<Out: Write, Err: Write> Writer<Out, Err> {
     ///
     /// # Errors
     /// When they cannot be written.
-    pub fn collect(&mut self, lines: impl FnOnce(&mut Vec<u8>)) -> io::Result<()> {
+    pub(super) fn collect(&mut self, lines: impl FnOnce(&mut Vec<u8>)) -> io::Result<()> {
         lines(&mut self.waiting);
         let may_wait =
             self.bars.is_some() && self.waiting.len() < BETWEEN_BARS && self.last_write.elapsed() < BAR_PERIOD;
@@ -97,7 +97,7 @@ impl<Out: Write, Err: Write> Writer<Out, Err> {
     ///
     /// # Errors
     /// When it cannot be written.
-    pub fn write(&mut self) -> io::Result<()> {
+    pub(super) fn write(&mut self) -> io::Result<()> {
         if self.waiting.is_empty() {
             return Ok(());
         }
@@ -110,17 +110,17 @@ impl<Out: Write, Err: Write> Writer<Out, Err> {
     }
 
     /// How many bytes went to standard output so far.
-    pub fn written(&self) -> u64 {
+    pub(super) fn written(&self) -> u64 {
         self.written
     }
 
     /// The bars, where there are any.
-    pub fn bars(&mut self) -> Option<&mut Bars> {
+    pub(super) fn bars(&mut self) -> Option<&mut Bars> {
         self.bars.as_mut()
     }
 
     /// Takes the bars away for good.
-    pub fn end_bars(&mut self) {
+    pub(super) fn end_bars(&mut self) {
         if let Some(bars) = self.bars.take() {
             bars.clear();
         }

@@ -12,6 +12,7 @@ use crate::support::lookaside::{Lookaside, Trick};
 use crate::support::peers;
 use crate::support::processes;
 use crate::support::sandbox::Finished;
+use crate::support::sandbox::on_terminal;
 
 /// A Dockerfile that does this in `RUN`.
 pub fn running(command: &str) -> String {
@@ -140,7 +141,7 @@ fn control_sequences_of_run_are_harmless_on_a_terminal_and_kept_in_the_log() {
     assert!(run.stdout.contains(raw), "{run}");
     assert!(run.stderr.contains("  onetwothree\n"), "the summary is for people: {run}");
     assert!(fs::read_to_string(world.results().join("x86_64-build.log")).unwrap().contains(raw));
-    let on_terminal = on_terminal(&world, &["--scratch"]);
+    let on_terminal = world.sandbox.finish(on_terminal(&world.command(&["--scratch"]), ""));
     assert!(on_terminal.stdout.contains("onetwothree"), "{on_terminal}");
     for sequence in ["\x1b[2J", "\x1b]0;"] {
         assert!(!on_terminal.stdout.contains(sequence), "{on_terminal}");
@@ -149,19 +150,6 @@ fn control_sequences_of_run_are_harmless_on_a_terminal_and_kept_in_the_log() {
     assert!(fs::read_to_string(world.results().join("x86_64-build.log")).unwrap().contains(raw));
 }
 
-/// Builds on a terminal; what it showed is in `stdout`.
-fn on_terminal(world: &LocalWorld, arguments: &[&str]) -> Finished {
-    let command = world.command(arguments);
-    let words = std::iter::once(command.get_program()).chain(command.get_args());
-    let words: Vec<String> = words.map(|word| format!("'{}'", word.to_string_lossy())).collect();
-    let mut script = Command::new("script");
-    script.args(["--quiet", "--return", "--command", &words.join(" "), "/dev/null"]);
-    script.current_dir(command.get_current_dir().unwrap()).env_clear().env("TERM", "xterm");
-    for (name, value) in command.get_envs() {
-        script.env(name, value.unwrap_or_default());
-    }
-    world.sandbox.finish(script)
-}
 #[test]
 fn the_value_of_a_secret_build_argument_is_told_to_nobody() {
     let Some(world) = LocalWorld::new() else { return };

@@ -204,6 +204,21 @@ impl Sandbox {
     }
 }
 
+/// The same command on a terminal, with more words for the shell after it (`| cat`); what the terminal shows is in `stdout`. Needs
+/// the program `script`.
+pub fn on_terminal(command: &Command, more: &str) -> Command {
+    let words = std::iter::once(command.get_program()).chain(command.get_args());
+    let words: Vec<String> = words.map(|word| format!("'{}'", word.to_string_lossy())).collect();
+    let mut script = Command::new("script");
+    script.args(["--quiet", "--return", "--command", &format!("{} {more}", words.join(" ")), "/dev/null"]);
+    script.env_clear().env("TERM", "xterm");
+    script.envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    if let Some(folder) = command.get_current_dir() {
+        script.current_dir(folder);
+    }
+    script
+}
+
 fn run_to_end(command: Command) -> Output {
     let mut command = assert_cmd::Command::from_std(command);
     let output = command.timeout(TIME_LIMIT).output().unwrap_or_else(|error| panic!("{command:?}: {error}"));

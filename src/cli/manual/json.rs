@@ -6,7 +6,7 @@ use super::{PROGRAM, entry, example};
 use crate::report::schema::{COMMON, Field, KINDS, Kind, fields_of, name_of};
 
 /// The page's name.
-pub const NAME: &str = "fedpkg-container-build-json";
+pub(super) const NAME: &str = "fedpkg-container-build-json";
 
 /// How a stream is to be read.
 const DESCRIPTION: &[&str] = &[
@@ -78,7 +78,7 @@ pub const EXAMPLES: &[(&str, &str)] = &[
 ];
 
 /// The page in roff, without its title.
-pub fn page() -> Roff {
+pub(super) fn page() -> Roff {
     let mut roff = Roff::new();
     roff.control("SH", ["NAME"]);
     roff.text([roman(format!("{NAME} - what {PROGRAM} --output json prints"))]);
