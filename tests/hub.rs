@@ -43,7 +43,7 @@ impl Peer {
         let options = json!({"cert": folder.join("packager.pem"), "serverca": folder.join("ca.crt"),
                              "max_retries": 2, "retry_interval": 0});
         peer.ask(json!(["open", hub.https_url(), options]));
-        assert_eq!(peer.ask(json!(["ssl_login"]))["value"], true);
+        assert_eq!(peer.ask(json!(["ssl_login"])), json!({"value": true}));
         Some(peer)
     }
 

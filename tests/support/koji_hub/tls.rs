@@ -4,7 +4,9 @@ use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 
-use rcgen::{BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair};
+use rcgen::{
+    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose,
+};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject};
@@ -13,19 +15,22 @@ use tokio_rustls::rustls::{RootCertStore, ServerConfig, crypto};
 use tokio_rustls::server::TlsStream;
 
 /// Writes `ca.crt`, `server.crt`, `server.key` and `packager.pem` (certificate and key) into `folder`, and makes a server
-/// that takes clients with and without a certificate.
+/// that takes clients with and without a certificate. They are as complete as Python wants them from 3.13 on.
 pub fn set_up(folder: &Path) -> TlsAcceptor {
     let ca_key = KeyPair::generate().expect("a key");
     let mut ca = named("Test authority");
     ca.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    ca.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
     let ca_pem = ca.self_signed(&ca_key).expect("a certificate").pem();
     let issuer = Issuer::new(ca, ca_key);
 
     let mut server = CertificateParams::new(["localhost".to_owned(), "127.0.0.1".to_owned()]).expect("names");
+    server.use_authority_key_identifier_extension = true;
     server.distinguished_name.push(DnType::CommonName, "localhost");
     server.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
     let (server_pem, server_key) = signed(&server, &issuer);
     let mut client = named("packager");
+    client.use_authority_key_identifier_extension = true;
     client.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
     let (client_pem, client_key) = signed(&client, &issuer);
 
