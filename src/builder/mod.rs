@@ -111,6 +111,8 @@ pub struct Rules {
     pub gating: bool,
     /// Findings that are rules of other builders.
     pub forgiven: &'static [&'static str],
+    /// Whether its server is the one of the Koji profile, which `--profile` and the tool's configuration name.
+    pub is_of_profile: bool,
     /// Whether and how what is not committed can be built.
     pub work_tree: Option<WorkTree>,
 }

@@ -48,7 +48,14 @@ impl Builder for Tiny {
     }
 
     fn rules(&self) -> Rules {
-        Rules { fetches: false, arches_of_target: true, gating: false, forgiven: &[], work_tree: None }
+        Rules {
+            fetches: false,
+            arches_of_target: true,
+            gating: false,
+            forgiven: &[],
+            is_of_profile: false,
+            work_tree: None,
+        }
     }
 
     fn order<'a>(&'a self, _setting: Setting<'a>, wish: Wish<'a>) -> Answer<'a, Box<dyn Order + 'a>> {

@@ -9,6 +9,7 @@ use crate::cli::{BuildArgs, ContainerBuildArgs, FlatpakBuildArgs, FollowArgs};
 use crate::config::rpkg::RpkgConfig;
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::{BuildEvent, BuildId};
+use crate::exit_code::ExitCode;
 use crate::gating;
 use crate::request::check;
 
@@ -103,7 +104,9 @@ async fn with_order(
     let manner = builder.manner();
     context.tell(BuildEvent::Submitted { build: build.clone(), url: created.url, manner }).await;
     if wanted.nowait && outlives_us {
-        return Ok(End { build: Some(build), ..End::default() });
+        // Asked to end while the server was taking the build: that it was taken is told, and so is what ended us.
+        let code = context.interrupt.signal().map(ExitCode::from);
+        return Ok(End { build: Some(build), code, ..End::default() });
     }
     let logs = context.logs(follow, &[], None);
     let mut interrupt = context.interrupt.clone();

@@ -78,33 +78,45 @@ impl Which<'_> {
     }
 
     async fn of_id(&self, context: &Context, setting: &Setting<'_>, id: &str, list: &[Submission]) -> Result<Found> {
-        let remembered = || list.iter().rev().filter(|known| known.id == id);
-        let names_server = setting.profile.is_some() || context.globals.config.is_some();
-        if self.builder.is_none() && !names_server && !builders::all().any(|builder| setting.own.names(&builder.name()))
-        {
-            let servers: BTreeSet<(&BuilderName, &str)> =
-                remembered().map(|known| (&known.builder, known.server.as_str())).collect();
-            if servers.len() > 1 {
-                let servers = servers.into_iter().map(|(_, server)| server.to_owned()).collect();
-                return Err(Error::new(ErrorKind::Usage, WhichError::Several { id: id.to_owned(), servers })
-                    .hint("name the server with --profile or --instance, or give the address of the build's page"));
-            }
-            if let Some(known) = remembered().next() {
-                return found(known);
-            }
+        let of_builder = |known: &&Submission| self.builder.is_none_or(|name| known.builder == *name);
+        let mut remembered: Vec<&Submission> =
+            list.iter().rev().filter(|known| known.id == id).filter(of_builder).collect();
+        let names_profile = setting.profile.is_some() || context.globals.config.is_some() || self.builder.is_some();
+        self.keep_those_on_named_servers(setting, names_profile, &mut remembered).await;
+        let servers: BTreeSet<&str> = remembered.iter().map(|known| known.server.as_str()).collect();
+        if servers.len() > 1 {
+            let servers = servers.into_iter().map(str::to_owned).collect();
+            return Err(Error::new(ErrorKind::Usage, WhichError::Several { id: id.to_owned(), servers })
+                .hint("name the server with --profile or --instance, or give the address of the build's page"));
         }
-        let builder = self.builder_of(setting, id)?;
-        let name = builder.name();
-        let mut known = remembered().filter(|known| known.builder == name);
-        // What is remembered helps where it is about the server that is meant.
-        let known = match setting.own.names(&name) {
-            true => known.next(),
-            false => {
-                let server = builder.site(setting.clone(), None).await.map(|site| site.server());
-                known.find(|known| server.as_ref().is_ok_and(|server| known.server == *server))
+        match remembered.first() {
+            Some(known) => found(known),
+            None => Ok(Found { builder: self.builder_of(setting, id)?, id: TaskId::from(id), known: None }),
+        }
+    }
+
+    /// Drops what is remembered of servers that the options do not mean. What leads to a builder's server is the builder's affair.
+    async fn keep_those_on_named_servers(
+        &self,
+        setting: &Setting<'_>,
+        names_profile: bool,
+        remembered: &mut Vec<&Submission>,
+    ) {
+        // Whatever there is to warn of is told when the build is gone to.
+        let (quiet, _) = crate::event::channel();
+        let setting = Setting { events: &quiet, ..setting.clone() };
+        for builder in builders::all() {
+            let (name, is_of_profile) = (builder.name(), builder.rules().is_of_profile);
+            let is_named = setting.own.names(&name) || (is_of_profile && names_profile);
+            if !is_named || !remembered.iter().any(|known| known.builder == name) {
+                continue;
             }
-        };
-        Ok(Found { builder, id: TaskId::from(id), known: known.map(Known::from) })
+            let server = builder.site(setting.clone(), None).await.map(|site| site.server());
+            let is_meant = |known: &Submission| server.as_ref().is_ok_and(|server| known.server == *server);
+            // Options that name no server leave what is remembered as the way there.
+            let keeps_all = !is_of_profile && !remembered.iter().any(|known| known.builder == name && is_meant(known));
+            remembered.retain(|known| known.builder != name || keeps_all || is_meant(known));
+        }
     }
 
     /// The builder that has builds of such an id: the one asked for, else one whose options were given, else the first that can.

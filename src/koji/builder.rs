@@ -55,7 +55,14 @@ impl Builder for Koji {
     }
 
     fn rules(&self) -> Rules {
-        Rules { fetches: true, arches_of_target: true, gating: true, forgiven: &[], work_tree: None }
+        Rules {
+            fetches: true,
+            arches_of_target: true,
+            gating: true,
+            forgiven: &[],
+            is_of_profile: true,
+            work_tree: None,
+        }
     }
 
     fn order<'a>(&'a self, setting: Setting<'a>, wish: Wish<'a>) -> Answer<'a, Box<dyn Order + 'a>> {
@@ -108,10 +115,8 @@ fn on_page(setting: &Setting<'_>, page: &Page) -> Result<Option<Known>> {
         return Ok(Some(found(profile)));
     }
     // A profile that was asked for by name is the only one.
-    let others = configured.as_ref().ok().filter(|_| setting.profile.is_none());
-    let names = others.map(|profile| profile.ini().sections().map(str::to_owned).collect()).unwrap_or_default();
-    let names: Vec<String> = names;
     let roots = hub::roots(setting);
+    let names = if setting.profile.is_none() { KojiProfile::names(&roots)? } else { Vec::new() };
     let profile = names.iter().filter_map(|name| KojiProfile::load(name, &roots).ok()).find(is_its);
     if let Some(profile) = profile {
         return Ok(Some(found(&profile)));

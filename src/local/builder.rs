@@ -81,6 +81,7 @@ impl Builder for Local {
             arches_of_target: false,
             gating: false,
             forgiven: &["arches-not-allowed", "no-dockerfile"],
+            is_of_profile: false,
             work_tree: Some(work_tree),
         }
     }

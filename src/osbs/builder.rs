@@ -64,7 +64,14 @@ impl Builder for Osbs {
     }
 
     fn rules(&self) -> Rules {
-        Rules { fetches: true, arches_of_target: true, gating: true, forgiven: &[], work_tree: None }
+        Rules {
+            fetches: true,
+            arches_of_target: true,
+            gating: true,
+            forgiven: &[],
+            is_of_profile: false,
+            work_tree: None,
+        }
     }
 
     fn is_configured(&self, setting: &Setting<'_>) -> bool {

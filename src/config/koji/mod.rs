@@ -144,6 +144,15 @@ impl KojiProfile {
         Self::from_ini(name, files::read_all(roots, None)?, roots)
     }
 
+    /// The names of all profiles.
+    ///
+    /// # Errors
+    ///
+    /// When a file is malformed, or a folder cannot be listed.
+    pub fn names(roots: &KojiRoots) -> Result<Vec<String>, ConfigError> {
+        Ok(files::read_all(roots, None)?.sections().map(str::to_owned).collect())
+    }
+
     /// As [`KojiProfile::load`], with a file or folder in place of the user's (the `koji` command's `--config`). It must
     /// exist and be readable; a leading `~` is replaced.
     ///
