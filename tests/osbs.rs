@@ -5,6 +5,8 @@ mod cluster;
 mod docker;
 mod endings;
 mod figures;
+mod once;
+mod patience;
 mod recorded;
 mod requests;
 mod watching;

@@ -13,7 +13,7 @@ use super::login::openshift::Access;
 use super::options::{Cleanup, OsbsOptions};
 use super::run::kind::RunKind;
 use super::run::naming::Postfix;
-use super::run::once::{CreateError, Moment};
+use super::run::once::CreateError;
 use super::run::pipeline_run::{self, Ingredients};
 use super::run::template;
 use super::run::user_params::{self, Settings, UserParams};
@@ -333,15 +333,8 @@ impl Order for OsbsOrder<'_> {
             if made.kind == RunKind::Build {
                 omitted(&self.setting).await;
             }
-            let mut permit = |moment| match moment {
-                Moment::Sending => creation.begins().is_ok(),
-                Moment::NothingCreated => {
-                    creation.nothing_happened();
-                    true
-                }
-            };
             let commit = &self.wish.request.commit;
-            let created = run::create(&made.cluster, made.kind, &made.object, commit, &mut permit).await?;
+            let created = run::create(&made.cluster, made.kind, &made.object, commit, creation).await?;
             let id = TaskId::from(created.name.as_str());
             self.created = Some((created.name, created.object));
             Ok(Created { id, url: None, way: self.way() })

@@ -69,7 +69,7 @@ impl Patience {
         match self {
             Patience::Some if error.is_transient() => 4,
             // Who is told the wrong address should know it soon.
-            Patience::Some if error.is_odd() && error.code() != Some(404) => 3,
+            Patience::Some if error.is_odd() && !error.is_nothing_there() => 3,
             Patience::Look if error.is_transient() || error.is_odd() => 6,
             // A server that has just begun refuses everybody for some seconds.
             Patience::Look if error.code() == Some(403) => 3,
@@ -223,7 +223,7 @@ impl Cluster {
         let response = self.send(ANSWER_WITHIN, what, method, path, body.map(|body| (media_type, body))).await?;
         let malformed = |why: String| ClusterError::Malformed { what: what.to_owned(), why };
         let (bytes, is_whole) = self.body(response.into_body(), MOST_BYTES).await?;
-        tracing::debug!(what, bytes = bytes.len(), "the answer is there");
+        tracing::debug!("{what}: an answer of {} bytes", bytes.len());
         if !is_whole {
             return Err(malformed(format!("it is larger than {} MiB", MOST_BYTES >> 20)));
         }
@@ -321,8 +321,8 @@ impl Cluster {
         };
         let ms = asked.elapsed().as_millis();
         match &answer {
-            Ok(response) => tracing::debug!(%method, path, status = response.status().as_u16(), ms, "answered"),
-            Err(error) => tracing::debug!(%method, path, %error, ms, "not answered"),
+            Ok(response) => tracing::debug!("{method} {path}: {} after {ms} ms", response.status().as_u16()),
+            Err(error) => tracing::debug!("{method} {path}: {error}, after {ms} ms"),
         }
         answer
     }
@@ -410,6 +410,11 @@ pub enum Expected<'a> {
         /// Its name.
         name: &'a str,
     },
+    /// The description of this group of the API.
+    Group {
+        /// Its name.
+        name: &'a str,
+    },
     /// A list of objects of this kind.
     List {
         /// Their kind.
@@ -430,6 +435,10 @@ impl Expected<'_> {
             Expected::Object { kind, name } => {
                 let is_it = given == kind && text("/metadata/name") == name;
                 if is_it { Ok(()) } else { Err(format!("it is no {kind} {name}: {}", shown(value))) }
+            }
+            Expected::Group { name } => {
+                let is_it = given == "APIGroup" && text("/name") == name;
+                if is_it { Ok(()) } else { Err(format!("it is no group {name}: {}", shown(value))) }
             }
             Expected::List { kind } => {
                 let items = value.get("items");

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::cluster::{Cluster, Patience};
+use super::cluster::{Cluster, Expected, Patience};
 use super::error::ClusterError;
 use super::run::kind::RunKind;
 use super::tekton::Version;
@@ -57,9 +57,9 @@ pub async fn discover(cluster: &Cluster, wanted: Option<Backend>) -> Result<RunK
 
 /// A group of the API; `None` where the server has none of that name.
 async fn group(cluster: &Cluster, name: &str) -> Result<Option<Value>, ClusterError> {
-    match cluster.get("get apis", &format!("/apis/{name}"), Patience::Some).await {
+    match cluster.object("apis", &format!("/apis/{name}"), Expected::Group { name }, Patience::Some).await {
         Ok(group) => Ok(Some(group)),
-        Err(error) if error.code() == Some(404) => Ok(None),
+        Err(error) if error.is_nothing_there() => Ok(None),
         Err(error) => Err(error),
     }
 }

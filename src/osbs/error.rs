@@ -92,6 +92,16 @@ impl ClusterError {
         }
     }
 
+    /// Whether the API server says that nothing is behind a path: in an object, or for a whole group in its own few words.
+    pub fn is_nothing_there(&self) -> bool {
+        match self {
+            ClusterError::Refused { code: 404, by_api, message, .. } => {
+                *by_api || message.starts_with("404 page not found")
+            }
+            _ => false,
+        }
+    }
+
     /// Whether the answer is none of the API server's: one that makes no sense, or a refusal by somebody on the way to it.
     pub fn is_odd(&self) -> bool {
         matches!(self, ClusterError::Malformed { .. } | ClusterError::Refused { by_api: false, .. })

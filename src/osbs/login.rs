@@ -58,6 +58,9 @@ pub enum LoginError {
     /// The login did not work.
     #[error(transparent)]
     OAuth(#[from] OAuthError),
+    /// Reading what it takes went wrong in this program.
+    #[error("looking for the token failed: {0}")]
+    Broken(String),
 }
 
 impl LoginError {
@@ -70,7 +73,7 @@ impl LoginError {
     pub fn is_refusal(&self) -> bool {
         match self {
             LoginError::OAuth(error) => error.is_refusal(),
-            LoginError::Token(_) | LoginError::Client(_) => true,
+            LoginError::Token(_) | LoginError::Client(_) | LoginError::Broken(_) => true,
         }
     }
 
@@ -78,10 +81,15 @@ impl LoginError {
     pub fn hint(&self) -> Option<&'static str> {
         match self {
             LoginError::Token(error) => Some(error.hint()),
-            LoginError::Client(_) => None,
+            LoginError::Client(_) | LoginError::Broken(_) => None,
             LoginError::OAuth(error) => error.hint(),
         }
     }
+}
+
+/// Reads files where waiting for them holds up nothing else.
+async fn blocking<T: Send + 'static>(read: impl FnOnce() -> T + Send + 'static) -> Result<T, LoginError> {
+    tokio::task::spawn_blocking(read).await.map_err(|error| LoginError::Broken(error.to_string()))
 }
 
 impl Login {
@@ -94,7 +102,9 @@ impl Login {
             Login::Elsewhere | Login::Nobody(_) => Ok(None),
             Login::Token(token) => Ok(Some(token.secret.clone())),
             Login::OAuth { challenge, client } => {
-                let token = challenge.token(&http::client(client)?).await?;
+                let options = client.clone();
+                let client = blocking(move || http::client(&options)).await?;
+                let token = challenge.token(&client?).await?;
                 Ok(Some(token.secret))
             }
         }
@@ -115,7 +125,10 @@ impl Login {
     /// When it cannot be had.
     pub async fn renewed(&self) -> Result<Option<Secret>, LoginError> {
         match self {
-            Login::Token(token) => Ok(token.source.read_again()?),
+            Login::Token(token) => {
+                let source = token.source.clone();
+                Ok(blocking(move || source.read_again()).await??)
+            }
             Login::Elsewhere | Login::Nobody(_) | Login::OAuth { .. } => self.token().await,
         }
     }

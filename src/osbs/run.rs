@@ -17,10 +17,11 @@ use serde_json::Value;
 
 use super::cluster::{Cluster, Expected, Patience};
 use super::error::ClusterError;
+use crate::builder::Creation;
 use crate::error::{Error, ErrorKind};
 use crate::event::TaskState;
 use kind::RunKind;
-use once::{CreateError, Created, Permit};
+use once::{CreateError, Created};
 
 /// What to do about a run that is not there.
 pub const NOT_THERE_HINT: &str = "is it the right cluster and namespace? Runs that ended well may have been deleted";
@@ -36,11 +37,11 @@ pub async fn create(
     kind: RunKind,
     object: &Value,
     commit: &str,
-    permit: Permit<'_>,
+    creation: &mut Creation,
 ) -> Result<Created, CreateError> {
     match kind {
-        RunKind::Tekton(version) => pipeline_run::create(cluster, version, object, permit).await,
-        RunKind::Build => docker_build::create(cluster, object, commit, permit).await,
+        RunKind::Tekton(version) => pipeline_run::create(cluster, version, object, creation).await,
+        RunKind::Build => docker_build::create(cluster, object, commit, creation).await,
     }
 }
 
@@ -84,7 +85,7 @@ pub async fn cancel(cluster: &Cluster, kind: RunKind, name: &str) -> Result<(), 
     let what = format!("patch {}", kind.plural());
     let (path, patch) = (path(cluster, kind, name), kind.cancel_patch(name));
     let expected = Expected::Object { kind: kind.label(), name };
-    let mut attempt = 0;
+    let (mut attempt, mut is_doubtful) = (0, false);
     loop {
         // The same wish twice is one wish: it may be repeated.
         let error = match cluster.ask(&what, Method::PATCH, &path, Some(&patch), expected).await {
@@ -95,24 +96,30 @@ pub async fn cancel(cluster: &Cluster, kind: RunKind, name: &str) -> Result<(), 
             Err(error) => error,
         };
         attempt += 1;
+        is_doubtful |= !error.is_certain();
         let may_be_repeated = !error.is_certain() || error.code() == Some(409) || error.is_transient();
         if attempt >= TRIES || !may_be_repeated {
-            return is_cancelled(cluster, kind, name, error).await;
+            return is_cancelled(cluster, kind, name, error, is_doubtful).await;
         }
         cluster.wait(&what, attempt, Some(TRIES), &error).await;
     }
 }
 
 /// Whether a wish that has got no clear answer is known to the cluster all the same. A run that has ended takes no wishes.
-async fn is_cancelled(cluster: &Cluster, kind: RunKind, name: &str, error: ClusterError) -> Result<(), CancelError> {
-    let is_certain = error.is_certain();
+async fn is_cancelled(
+    cluster: &Cluster,
+    kind: RunKind,
+    name: &str,
+    error: ClusterError,
+    is_doubtful: bool,
+) -> Result<(), CancelError> {
     match look(cluster, kind, name, Patience::Look).await {
         Ok(Some(run)) => {
             let is_done = kind.is_asked_to_end(&run) || kind.read(run).is_ok_and(|(run, _)| run.state().is_final());
             if is_done { Ok(()) } else { Err(CancelError::NotDone(error)) }
         }
         Ok(None) => Err(CancelError::NotThere { run: name.to_owned() }),
-        Err(_) if is_certain => Err(CancelError::NotDone(error)),
+        Err(_) if !is_doubtful => Err(CancelError::NotDone(error)),
         Err(why) => Err(CancelError::NotKnown { run: name.to_owned(), why: Box::new(why) }),
     }
 }

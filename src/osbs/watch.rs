@@ -89,7 +89,7 @@ impl From<WatchError> for Error {
     fn from(error: WatchError) -> Self {
         match error {
             WatchError::Cluster(error) => error.into(),
-            error @ WatchError::Lost { .. } => Error::new(ErrorKind::Network, error),
+            error @ WatchError::Lost { .. } => Error::new(ErrorKind::Unseen, error),
             error @ WatchError::NoSuchRun { .. } => Error::new(ErrorKind::Server, error).hint(NOT_THERE_HINT),
         }
     }

@@ -16,7 +16,6 @@ fn params_of(run: &Json) -> Json {
     serde_json::from_str(param["value"].as_str().unwrap()).unwrap()
 }
 
-// C14 to C21, C23, C24
 #[test]
 fn what_osbs_would_refuse_is_refused_before_anything_is_created() {
     let label = "LABEL com.redhat.component=foo-container name=demo/foo version=1";

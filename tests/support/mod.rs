@@ -11,6 +11,7 @@ pub mod kube_api;
 pub mod local_world;
 pub mod lookaside;
 pub mod modules;
+pub mod osbs_inside;
 pub mod osbs_world;
 pub mod peers;
 pub mod processes;

@@ -15,6 +15,7 @@ use super::token::{
 };
 use super::{LOGIN_HINT, Login, LoginError, Nobody};
 use crate::address::{self, Address};
+use crate::child;
 use crate::config::osbs::OsbsInstance;
 use crate::credentials::Secret;
 use crate::error::{Error, ErrorKind};
@@ -26,7 +27,7 @@ const IN_POD: &str = "/var/run/secrets/kubernetes.io/serviceaccount";
 const DEFAULT_NAMESPACE: &str = "default";
 
 /// Everything that says where and who.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Sources<'a> {
     /// The instance of osbs.conf.
     pub instance: &'a OsbsInstance,
@@ -89,6 +90,12 @@ pub enum AccessError {
     /// The token is no token.
     #[error(transparent)]
     Login(#[from] LoginError),
+    /// Looking for it went wrong in this program.
+    #[error("looking for the server and the login failed: {why}")]
+    Broken {
+        /// What happened.
+        why: String,
+    },
 }
 
 impl From<TokenError> for AccessError {
@@ -112,13 +119,17 @@ impl From<AccessError> for Error {
             AccessError::Pem { .. } => ErrorKind::Authentication,
             AccessError::Login(error) if error.is_refusal() => ErrorKind::Authentication,
             AccessError::Login(_) => ErrorKind::Network,
+            AccessError::Broken { .. } => ErrorKind::Internal,
         };
         let hint = match &error {
             AccessError::NoServer { instance } => Some(format!(
                 "set openshift_url in [{instance}] of osbs.conf, give --openshift-url, or log in with `oc login`"
             )),
             AccessError::Login(error) => Some(error.hint().unwrap_or(LOGIN_HINT).to_owned()),
-            AccessError::Url { .. } | AccessError::Kubeconfig(_) | AccessError::Pem { .. } => None,
+            AccessError::Url { .. }
+            | AccessError::Kubeconfig(_)
+            | AccessError::Pem { .. }
+            | AccessError::Broken { .. } => None,
         };
         let error = Error::new(kind, error);
         match hint {
@@ -128,13 +139,24 @@ impl From<AccessError> for Error {
     }
 }
 
-/// Finds the server and a way in. Reads files; asks nobody.
+/// Finds the server and a way in. Reads files, which may be pipes, and asks the keyring, which may ask the user: so it is done where
+/// waiting holds up nothing else. Asks no server.
 ///
 /// # Errors
 /// When no server is named, or what is named cannot be read.
 pub async fn access(sources: Sources<'_>) -> Result<Access, AccessError> {
+    let (instance, home) = (sources.instance.clone(), sources.home.map(Path::to_owned));
+    let Sources { url, namespace, token, token_file, .. } = sources;
+    let runtime = tokio::runtime::Handle::current();
+    let found = tokio::task::spawn_blocking(move || {
+        let (instance, home) = (&instance, home.as_deref());
+        runtime.block_on(find(Sources { instance, url, namespace, token, token_file, home }))
+    });
+    found.await.unwrap_or_else(|error| Err(AccessError::Broken { why: error.to_string() }))
+}
+
+async fn find(sources: Sources<'_>) -> Result<Access, AccessError> {
     let instance = sources.instance;
-    // A user in the address is nobody's login: neither OpenShift's clients nor ours make anything of it.
     let wanted = sources.url.clone().map(Address::from).or_else(|| instance.openshift_url.clone());
     let wanted = wanted.map(|address| address.bare());
     let kubeconfig = kubeconfig(wanted.is_none())?;
@@ -252,7 +274,7 @@ fn login(instance: &OsbsInstance, url: &Url) -> Login {
 
 #[cfg(feature = "keyring")]
 fn in_keyring(instance: &str, url: &Url) -> Option<Secret> {
-    // A thread of its own, because the keyring waits for the desktop in a way that is not allowed on the runtime's.
+    // A thread of its own, because the keyring has a runtime of its own, and one cannot be begun inside another.
     let look = || crate::credentials::keyring::password(instance, url.as_str());
     std::thread::scope(|scope| scope.spawn(look).join()).ok().flatten()
 }
@@ -300,7 +322,12 @@ async fn of_server(kubeconfig: &Kubeconfig, wanted: Option<&Url>) -> Result<Opti
 async fn of_context(kubeconfig: &Kubeconfig, context: &str) -> Result<kube::Config, AccessError> {
     let options = KubeConfigOptions { context: Some(context.to_owned()), ..KubeConfigOptions::default() };
     let config = kube::Config::from_custom_kubeconfig(kubeconfig.clone(), &options).await;
-    config.map_err(|error| AccessError::Kubeconfig(Box::new(error)))
+    let mut config = config.map_err(|error| AccessError::Kubeconfig(Box::new(error)))?;
+    if let Some(plugin) = &mut config.auth_info.exec {
+        // It is the user's program, and gets what the user has set.
+        plugin.drop_env.get_or_insert_default().extend(child::foreign().map(str::to_owned));
+    }
+    Ok(config)
 }
 
 /// The proxy that the environment names for a server (`HTTPS_PROXY`, `NO_PROXY` and their like), as for every other connection.

@@ -6,8 +6,9 @@
 use http::Method;
 use serde_json::{Value, json};
 
-use super::once::{self, CreateError, Created, New, Permit};
+use super::once::{self, CreateError, Created, New};
 use super::user_params::UserParams;
+use crate::builder::Creation;
 use crate::error::{Error, ErrorKind};
 use crate::osbs::cluster::{Cluster, Expected};
 use crate::osbs::tekton::{
@@ -106,7 +107,7 @@ pub async fn create(
     cluster: &Cluster,
     config: &Value,
     commit: &str,
-    permit: Permit<'_>,
+    creation: &mut Creation,
 ) -> Result<Created, CreateError> {
     let name = config.pointer("/metadata/name").and_then(Value::as_str).unwrap_or_default();
     let path = configs(cluster.namespace());
@@ -122,8 +123,11 @@ pub async fn create(
         is_ours: &|found| id(found).is_some() && id(found) == id(config),
     };
     // A config alone builds nothing.
-    once::create(cluster, new, &mut |_| true).await.map_err(without_build)?;
-    match instantiate(cluster, &at, name, commit, permit).await {
+    if let Err(error) = once::create(cluster, new, creation).await {
+        creation.nothing_happened();
+        return Err(without_build(error));
+    }
+    match instantiate(cluster, &at, name, commit, creation).await {
         Err(error) if !error.may_have_happened() => {
             if let Err(error) = cluster.ask("delete buildconfigs", Method::DELETE, &at, None, Expected::Json).await {
                 tracing::debug!(%error, "a build config without a build stays");
@@ -140,7 +144,7 @@ async fn instantiate(
     config: &str,
     name: &str,
     commit: &str,
-    permit: Permit<'_>,
+    creation: &mut Creation,
 ) -> Result<Created, CreateError> {
     let request = json!({
         "apiVersion": "build.openshift.io/v1",
@@ -161,7 +165,7 @@ async fn instantiate(
         // The config is ours alone, and so is its first build.
         is_ours: &|_| true,
     };
-    once::create(cluster, new, permit).await
+    once::create(cluster, new, creation).await
 }
 
 fn id(config: &Value) -> Option<&Value> {

@@ -7,6 +7,7 @@
 use http::Method;
 use serde_json::Value;
 
+use crate::builder::{Creation, Interrupted};
 use crate::error::{Error, ErrorKind};
 use crate::event::{BuildEvent, TaskId, Warning};
 use crate::osbs::cluster::{Cluster, Expected, Patience};
@@ -45,18 +46,6 @@ pub struct Created {
     pub object: Value,
 }
 
-/// A moment of a create.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Moment {
-    /// A request is about to be sent that may create something.
-    Sending,
-    /// It is certain that nothing was created so far.
-    NothingCreated,
-}
-
-/// Is told of the moments of a create. Says whether a request may be sent.
-pub type Permit<'a> = &'a mut dyn FnMut(Moment) -> bool;
-
 /// Why it cannot be said that something was created.
 #[derive(Debug, thiserror::Error)]
 pub enum CreateError {
@@ -86,8 +75,8 @@ pub enum CreateError {
         name: String,
     },
     /// The user did not want it any more, before it was asked for.
-    #[error("interrupted")]
-    Stopped,
+    #[error(transparent)]
+    Stopped(#[from] Interrupted),
 }
 
 impl CreateError {
@@ -102,10 +91,10 @@ impl From<CreateError> for Error {
         match error {
             CreateError::NotDone(error) => refused(error),
             CreateError::Taken { .. } => Error::new(ErrorKind::Refused, error).hint("try again"),
-            CreateError::Stopped => Error::new(ErrorKind::Cancelled, error),
+            CreateError::Stopped(interrupted) => interrupted.into(),
             CreateError::NotKnown { ref look, .. } => {
                 let hint = format!("look before you submit it again: `{look}`");
-                Error::new(ErrorKind::Network, error).hint(hint)
+                Error::new(ErrorKind::Unseen, error).hint(hint)
             }
         }
     }
@@ -136,14 +125,12 @@ fn refused(error: ClusterError) -> Error {
 ///
 /// # Errors
 /// When it was not created, or it is not known whether it was.
-pub async fn create(cluster: &Cluster, new: New<'_>, permit: Permit<'_>) -> Result<Created, CreateError> {
+pub async fn create(cluster: &Cluster, new: New<'_>, creation: &mut Creation) -> Result<Created, CreateError> {
     let expected = Expected::Object { kind: new.kind, name: new.name };
     let mut is_doubtful = false;
     let mut attempt = 0;
     loop {
-        if !permit(Moment::Sending) {
-            return Err(CreateError::Stopped);
-        }
+        creation.begins()?;
         let error = match cluster.ask(new.what, Method::POST, new.to, Some(new.body), expected).await {
             Ok(object) => return Ok(created(new, object)),
             Err(error) => error,
@@ -157,7 +144,7 @@ pub async fn create(cluster: &Cluster, new: New<'_>, permit: Permit<'_>) -> Resu
             }
         }
         // The last request may have been sent in vain; an earlier one of which that is not certain was looked for just now.
-        permit(Moment::NothingCreated);
+        creation.nothing_happened();
         let may_be_repeated = !error.is_certain() || is_taken || is_not_sent(&error);
         if !may_be_repeated || attempt >= TRIES {
             return Err(CreateError::NotDone(error));

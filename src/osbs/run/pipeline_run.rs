@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value, json};
 
 use super::conversion;
-use super::once::{self, CreateError, Created, New, Permit};
+use super::once::{self, CreateError, Created, New};
+use crate::builder::Creation;
 use crate::error::{Error, ErrorKind};
 use crate::osbs::cluster::Cluster;
 use crate::osbs::tekton::Version;
@@ -173,7 +174,7 @@ pub async fn create(
     cluster: &Cluster,
     version: Version,
     run: &Value,
-    permit: Permit<'_>,
+    creation: &mut Creation,
 ) -> Result<Created, CreateError> {
     let name = run.pointer("/metadata/name").and_then(Value::as_str).unwrap_or_default();
     let path = version.collection(cluster.namespace(), "pipelineruns");
@@ -187,7 +188,7 @@ pub async fn create(
         at: &format!("{path}/{name}"),
         is_ours: &|found| is_same_build(found, run),
     };
-    once::create(cluster, new, permit).await
+    once::create(cluster, new, creation).await
 }
 
 /// Whether two runs are of the same request: their user's parameters, which hold the unique name of the image, are equal. Of a

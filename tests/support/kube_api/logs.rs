@@ -56,9 +56,9 @@ fn reading(
         let key = (pod.to_owned(), container);
         let lines = state.logs.get(&key).map_or(0, |log| log.lines.len());
         let next = options.tail.map_or(0, |tail| lines.saturating_sub(tail));
-        let cuts = state.misbehaviour.cut_logs;
+        let (cuts, mutes) = (state.misbehaviour.cut_logs, state.misbehaviour.mute_logs);
         let (shared, pods) = (Arc::clone(shared), pods.clone());
-        Ok(Some(Reading { shared, pods, key, left: options.limit, options, next, sent: 0, cuts, changed }))
+        Ok(Some(Reading { shared, pods, key, left: options.limit, options, next, sent: 0, cuts, mutes, changed }))
     })
 }
 
@@ -168,6 +168,7 @@ struct Reading {
     left: usize,
     /// The counter when it began.
     cuts: u64,
+    mutes: u64,
     changed: tokio::sync::watch::Receiver<u64>,
 }
 
@@ -196,6 +197,9 @@ impl Reading {
             self.left = self.left.min(state.misbehaviour.cut_logs_after);
         }
         let mut bytes = Vec::new();
+        if self.options.follow && state.misbehaviour.mute_logs != self.mutes {
+            return (bytes, false);
+        }
         if self.left == 0 {
             return (bytes, true);
         }

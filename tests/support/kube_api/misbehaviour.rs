@@ -7,7 +7,8 @@ use axum::body::Body;
 use axum::http::{Response, header};
 use serde_json::json;
 
-use super::answers::{status, usual_reason};
+use super::super::serving::closed;
+use super::answers::{failure, status, usual_reason};
 use super::state::State;
 
 /// What is done with a request instead of answering it as it should be.
@@ -23,6 +24,98 @@ pub enum Trick {
     LoseAnswer,
     /// Waits before anything is done.
     Delay(Duration),
+    /// Answers something odd; whether what is asked is done all the same.
+    Odd(Odd, bool),
+}
+
+/// An answer that no API server gives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Odd {
+    /// Success, and nothing.
+    Empty,
+    /// Success that says that there is nothing.
+    NoContent,
+    /// The beginning of an object.
+    Truncated,
+    /// The head of an answer, and a connection that is closed.
+    Cut,
+    /// Success, and a page.
+    Page,
+    /// A redirect to a login.
+    Redirect,
+    /// A refusal by a gateway.
+    Forbidden,
+    /// A gateway that finds nothing.
+    NotFound,
+    /// A gateway that reaches nobody.
+    BadGateway,
+    /// An object of nothing.
+    EmptyObject,
+    /// No object.
+    Null,
+    /// Success, and a refusal in it.
+    BareStatus,
+    /// Another object of the same kind.
+    OtherName,
+    /// Another object.
+    OtherKind,
+}
+
+impl Odd {
+    /// All of them.
+    pub const ALL: [Odd; 14] = [
+        Odd::Empty,
+        Odd::NoContent,
+        Odd::Truncated,
+        Odd::Cut,
+        Odd::Page,
+        Odd::Redirect,
+        Odd::Forbidden,
+        Odd::NotFound,
+        Odd::BadGateway,
+        Odd::EmptyObject,
+        Odd::Null,
+        Odd::BareStatus,
+        Odd::OtherName,
+        Odd::OtherKind,
+    ];
+
+    /// The answer.
+    pub fn answer(self) -> Response<Body> {
+        const PAGE: &str = "<html>Please sign in.</html>";
+        let json = "application/json";
+        let (code, media_type, body) = match self {
+            Odd::Empty => (200, json, String::new()),
+            Odd::NoContent => (204, json, String::new()),
+            Odd::Truncated => (200, json, r#"{"apiVersion":"tekton.dev/v1","kind":"Pipel"#.to_owned()),
+            Odd::Cut => (200, json, r#"{"apiVersion":"tekton.dev/v1","#.to_owned()),
+            Odd::Page => (200, "text/html", PAGE.to_owned()),
+            Odd::Redirect => (302, "text/html", PAGE.to_owned()),
+            Odd::Forbidden => (403, "text/html", PAGE.to_owned()),
+            Odd::NotFound => (404, "text/html", PAGE.to_owned()),
+            Odd::BadGateway => (502, "text/html", PAGE.to_owned()),
+            Odd::EmptyObject => (200, json, "{}".to_owned()),
+            Odd::Null => (200, json, "null".to_owned()),
+            Odd::BareStatus => (200, json, failure(403, "Forbidden", "no", json!({})).to_string()),
+            Odd::OtherName => (200, json, object("PipelineRun", "tekton.dev/v1", "other-run")),
+            Odd::OtherKind => (200, json, object("ConfigMap", "v1", "other")),
+        };
+        let answer = Response::builder().status(code).header(header::CONTENT_TYPE, media_type);
+        let answer = if self == Odd::Redirect { answer.header(header::LOCATION, "/login") } else { answer };
+        let body = match self {
+            Odd::Cut => {
+                let pieces = [Ok(body), Err(closed())];
+                Body::from_stream(futures_util::stream::iter(pieces))
+            }
+            _ => Body::from(body),
+        };
+        answer.body(body).expect("an answer")
+    }
+}
+
+fn object(kind: &str, version: &str, name: &str) -> String {
+    let metadata = json!({"name": name, "namespace": super::NAMESPACE, "resourceVersion": "7"});
+    json!({"apiVersion": version, "kind": kind, "metadata": metadata, "spec": {}}).to_string()
 }
 
 impl Trick {
@@ -34,6 +127,7 @@ impl Trick {
                 let page = Response::builder().header(header::CONTENT_TYPE, "text/html");
                 Some(page.body(Body::from("<html>Please sign in.</html>")).expect("an answer"))
             }
+            Trick::Odd(odd, _) => Some(odd.answer()),
             Trick::Reset | Trick::LoseAnswer | Trick::Delay(_) => None,
         }
     }
@@ -79,6 +173,8 @@ pub struct Misbehaviour {
     pub cut_logs: u64,
     /// After so many more bytes.
     pub cut_logs_after: usize,
+    /// Counts wishes that logs being followed bring no more, and do not end either.
+    pub mute_logs: u64,
     /// Whether no node gives logs.
     pub nodes_are_down: bool,
 }

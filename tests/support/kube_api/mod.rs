@@ -38,7 +38,7 @@ use super::faults;
 use super::koji_hub::tls;
 use super::serving::{self, Answer, Port};
 
-pub use misbehaviour::Trick;
+pub use misbehaviour::{Odd, Trick};
 pub use oauth::OAuth;
 pub use run::Run;
 pub use state::{Collection, Recorded, State};
@@ -271,6 +271,24 @@ impl KubeApi {
         self.change(|state| {
             state.misbehaviour.cut_logs += 1;
             state.misbehaviour.cut_logs_after = bytes;
+        });
+    }
+
+    /// Lets logs that are followed bring no more, and not end either.
+    pub fn mute_logs(&self) {
+        self.change(|state| state.misbehaviour.mute_logs += 1);
+    }
+
+    /// Forbids everybody to do these things (`list pods`), or allows it again.
+    pub fn forbid(&self, rights: &[&str], are_forbidden: bool) {
+        self.change(|state| {
+            for right in rights {
+                if are_forbidden {
+                    state.forbidden.insert((*right).to_owned());
+                } else {
+                    state.forbidden.remove(*right);
+                }
+            }
         });
     }
 
