@@ -17,6 +17,7 @@ mod cli;
 mod config;
 mod dockerfile;
 mod fuzz_replay;
+mod endings;
 mod generated;
 mod hub;
 mod kerberos;
