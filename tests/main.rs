@@ -16,6 +16,7 @@ mod checkout;
 mod cli;
 mod config;
 mod dockerfile;
+mod endings;
 mod fuzz_replay;
 mod generated;
 mod hub;

@@ -96,7 +96,7 @@ impl Builder for Local {
                 setting.warn(warning).await;
             }
             let options: GivenOptions = setting.own.get();
-            let order = LocalBuild { setting, wish, config, options, begun: None };
+            let order = LocalBuild { setting, wish, config, options, begun: None, hub: None };
             // What is wrong with options and configuration is better known now.
             order.order()?;
             Ok(Box::new(order) as Box<dyn Order>)
@@ -122,6 +122,8 @@ struct LocalBuild<'a> {
     config: LocalConfig,
     options: GivenOptions,
     begun: Option<Begun>,
+    /// The hub that was logged in to before the build.
+    hub: Option<Hub>,
 }
 
 impl LocalBuild<'_> {
@@ -184,15 +186,24 @@ impl LocalBuild<'_> {
         Some(Hub { session, topurl: links.topurl, weburl: profile.weburl.clone() })
     }
 
-    async fn build(&mut self, logs: &LogChoice, interrupt: &Interrupt) -> Result<Watched> {
-        let begun = self.begun.take().ok_or_else(|| Error::new(ErrorKind::Internal, NotBegun))?;
-        let order = self.order()?;
+    /// The hub that the build is to be imported into. Credentials that do not work are better known before the build than after it.
+    async fn logged_in(&self) -> Result<Option<Hub>> {
         let mut hub = self.hub().await;
-        if let Some(hub) = hub.as_mut().filter(|_| order.options.import) {
-            // Credentials that do not work are better known before the build than after it.
+        if let Some(hub) = &mut hub {
             let profile = koji::hub::quietly(&self.setting)?;
             koji::hub::log_in(&mut hub.session, &profile, &self.setting).await?;
         }
+        Ok(hub)
+    }
+
+    async fn build(&mut self, logs: &LogChoice, interrupt: &Interrupt) -> Result<Watched> {
+        let begun = self.begun.take().ok_or_else(|| Error::new(ErrorKind::Internal, NotBegun))?;
+        let logged_in = self.hub.take();
+        let order = self.order()?;
+        let mut hub = match logged_in {
+            Some(hub) => Some(hub),
+            None => self.hub().await,
+        };
         let choice = logs.clone();
         // A log goes by its architecture, too: `x86_64` is short for `x86_64-build`.
         let events = self.setting.events.telling(move |name, arch| choice.wants([name].into_iter().chain(arch), arch));
@@ -222,6 +233,9 @@ impl Order for LocalBuild<'_> {
                 let commit = &self.wish.request.commit;
                 let short = commit.get(..12).unwrap_or(commit);
                 self.setting.note(format_args!("commit {short} is not on the dist-git server")).await;
+            }
+            if !self.wish.is_dry && self.order()?.options.import {
+                self.hub = self.logged_in().await?;
             }
             Ok(None)
         })

@@ -124,6 +124,11 @@ impl Sandbox {
         Repository { sandbox: self, path }
     }
 
+    /// A clone that was made earlier.
+    pub fn repository(&self, name: &str) -> Repository<'_> {
+        Repository { sandbox: self, path: self.root.join(name) }
+    }
+
     /// Runs git in `folder` and returns what it printed, trimmed. Fails the test when git fails.
     pub fn git(&self, folder: &Path, arguments: &[&str]) -> String {
         let mut git = Command::new("git");

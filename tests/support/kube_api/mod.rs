@@ -242,6 +242,15 @@ impl KubeApi {
         all.into_iter().filter(|request| format!("{} {}", request.method, request.path).contains(text)).collect()
     }
 
+    /// Waits until so many requests hold a text.
+    pub fn wait_for_requests(&self, text: &str, count: usize) {
+        let deadline = Instant::now() + Duration::from_secs(30);
+        while self.requests(text).len() < count {
+            assert!(Instant::now() < deadline, "no {count} requests of {text}");
+            std::thread::sleep(Duration::from_millis(2));
+        }
+    }
+
     /// Forgets what changed so far.
     pub fn compact(&self) {
         self.change(|state| {
