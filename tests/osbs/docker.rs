@@ -132,7 +132,7 @@ fn such_a_build_fails_and_is_cancelled_as_any_other() {
     let build = world.start_build(&[]);
     let name = await_build(&world);
     change(&world, &name, json!({"phase": "Running"}));
-    let cancel = world.start(&["cancel", "--last"]);
+    let cancel = world.start(&["cancel", &name]);
     let deadline = Instant::now() + Duration::from_secs(20);
     while !world.server.read(|state| state.get(&builds(), &name).unwrap()["status"]["cancelled"] == json!(true)) {
         assert!(Instant::now() < deadline, "nobody cancelled it");

@@ -38,6 +38,8 @@ const REMEMBERED: usize = 20;
 /// How often a log is asked for in vain after its container has ended. With the waits in between that takes a minute of the server's
 /// time; the time that a slow reader takes does not count.
 const LAST_TRIES: u32 = 6;
+/// The same where the server says that its pod is not there.
+const GONE_TRIES: u32 = 3;
 /// How often a log is asked for in vain that may not be read, before it is taken for granted that none may be.
 const FORBIDDEN_TRIES: u32 = 3;
 
@@ -172,7 +174,9 @@ impl Follower {
             // A pod that was removed after its log had ended takes nothing along.
             End::Gone(_) if stage_before == Stage::Gone && vain.after_clean => Verdict::Given(None),
             End::Gone(error) if stage_before == Stage::Gone => Verdict::Given(Some(error.why())),
-            End::Gone(error) if is_last || vain.all >= GIVE_UP_AFTER => Verdict::Given(Some(error.why())),
+            End::Gone(error) if vain.late >= GONE_TRIES || vain.all >= GIVE_UP_AFTER => {
+                Verdict::Given(Some(error.why()))
+            }
             End::NotYet(error) if is_last => Verdict::Given(Some(error.why())),
             End::Silent if is_last => Verdict::Given(Some("the server brings no more of it".to_owned())),
             End::Broken(error) if error.code() == Some(403) && !self.readable.was_read.load(Ordering::Relaxed) => {
