@@ -176,3 +176,13 @@ fn files_that_lead_out_of_the_checkout_are_refused_and_not_quoted() {
     }
     assert!(world.hub.tasks().is_empty() && world.hub.greenwave_bodies().is_empty());
 }
+
+#[test]
+fn a_secret_is_not_in_its_own_description() {
+    use fedpkg_container_build::credentials::Secret;
+    use fedpkg_container_build::koji::auth::Credentials;
+    let password = Secret::new(SECRET);
+    assert!(!format!("{password:?}").contains(SECRET));
+    let credentials = Credentials::Password { user: "bob".to_owned(), password };
+    assert!(!format!("{credentials:?}").contains(SECRET));
+}
