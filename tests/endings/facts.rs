@@ -214,7 +214,9 @@ fn a_fact_has_one_exit_code_whoever_builds() {
     let work = || {
         while let Some((fact, builder, provoke)) = { cells.lock().unwrap().next() } {
             let Some(run) = provoke() else { continue };
-            if run.status != Some(fact.code) {
+            // A build that there may be is never left without a word on how to come back to it, or to look for it.
+            let is_led = fact.code != 7 || run.stderr.contains("hint: ");
+            if run.status != Some(fact.code) || !is_led {
                 let Fact { what, code, .. } = fact;
                 wrong.lock().unwrap().push(format!("{what}, on {builder}: {:?} and not {code}\n{run}", run.status));
             }
