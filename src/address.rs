@@ -71,7 +71,7 @@ impl Serialize for Address {
 
 /// A text with what stands before the host of each address in it replaced. It need not be an address: templates and words
 /// that are none are masked as well as can be.
-pub fn masked(text: &str) -> String {
+pub(crate) fn masked(text: &str) -> String {
     rewritten(text, |scheme, info| match info.split_once(':') {
         Some((user, _)) if names_a_user(scheme) => format!("{user}:{MASK}@"),
         None if names_a_user(scheme) => format!("{info}@"),
@@ -80,7 +80,7 @@ pub fn masked(text: &str) -> String {
 }
 
 /// A text with what stands before the host of each address in it left out.
-pub fn bare(text: &str) -> String {
+pub(crate) fn bare(text: &str) -> String {
     rewritten(
         text,
         |scheme, info| if names_a_user(scheme) && !info.contains(':') { format!("{info}@") } else { String::new() },

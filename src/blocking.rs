@@ -13,11 +13,11 @@ pub struct Stopped;
 
 /// Whether work is still wanted.
 #[derive(Debug, Clone, Default)]
-pub struct Stop(Arc<AtomicBool>);
+pub(crate) struct Stop(Arc<AtomicBool>);
 
 impl Stop {
     /// The work is not wanted any more.
-    pub fn raise(&self) {
+    pub(crate) fn raise(&self) {
         self.0.store(true, Ordering::Relaxed);
     }
 
@@ -25,7 +25,7 @@ impl Stop {
     ///
     /// # Errors
     /// When it is not wanted.
-    pub fn check(&self) -> Result<(), Stopped> {
+    pub(crate) fn check(&self) -> Result<(), Stopped> {
         if self.0.load(Ordering::Relaxed) { Err(Stopped) } else { Ok(()) }
     }
 }
@@ -38,7 +38,7 @@ impl From<Stopped> for std::io::Error {
 
 /// Starts blocking work. When it is dropped, all of it is told to stop.
 #[derive(Debug)]
-pub struct Work {
+pub(crate) struct Work {
     stop: Stop,
     /// Every piece of work holds a copy until its end.
     alive: mpsc::Sender<Infallible>,
@@ -47,13 +47,13 @@ pub struct Work {
 
 impl Work {
     /// Nothing is under way yet.
-    pub fn new() -> Work {
+    pub(crate) fn new() -> Work {
         let (alive, ended) = mpsc::channel(1);
         Work { stop: Stop::default(), alive, ended }
     }
 
     /// Starts a piece of work at once. The future may be dropped; the work goes on until it looks at its [`Stop`].
-    pub fn run<T: Send + 'static, E: From<Stopped> + Send + 'static>(
+    pub(crate) fn run<T: Send + 'static, E: From<Stopped> + Send + 'static>(
         &self,
         piece: impl FnOnce(&Stop) -> Result<T, E> + Send + 'static,
     ) -> impl Future<Output = Result<T, E>> {
@@ -71,7 +71,7 @@ impl Work {
     }
 
     /// Tells all work to stop, and waits until it has.
-    pub async fn end(mut self) {
+    pub(crate) async fn end(mut self) {
         self.stop.raise();
         let (unused, _) = mpsc::channel(1);
         self.alive = unused;
@@ -83,7 +83,7 @@ impl Work {
 ///
 /// # Errors
 /// Those of the work.
-pub async fn run<T: Send + 'static, E: From<Stopped> + Send + 'static>(
+pub(crate) async fn run<T: Send + 'static, E: From<Stopped> + Send + 'static>(
     piece: impl FnOnce(&Stop) -> Result<T, E> + Send + 'static,
 ) -> Result<T, E> {
     Work::new().run(piece).await

@@ -21,12 +21,12 @@ const BUILDERS: &[&dyn Builder] = &[
 ];
 
 /// All builders.
-pub fn all() -> impl Iterator<Item = &'static dyn Builder> {
+pub(crate) fn all() -> impl Iterator<Item = &'static dyn Builder> {
     BUILDERS.iter().copied()
 }
 
 /// The words that `--build-with` takes.
-pub fn names() -> Vec<&'static str> {
+pub(crate) fn names() -> Vec<&'static str> {
     BUILDERS
         .iter()
         .filter_map(|builder| match builder.name().0 {
@@ -37,7 +37,7 @@ pub fn names() -> Vec<&'static str> {
 }
 
 /// The builder of a name.
-pub fn named(name: &BuilderName) -> Option<&'static dyn Builder> {
+pub(crate) fn named(name: &BuilderName) -> Option<&'static dyn Builder> {
     all().find(|builder| builder.name() == *name)
 }
 
@@ -46,7 +46,7 @@ pub fn named(name: &BuilderName) -> Option<&'static dyn Builder> {
 ///
 /// # Errors
 /// When the configuration's word is none of a builder.
-pub fn choose(asked: Option<&BuilderName>, setting: &Setting<'_>) -> Result<&'static dyn Builder> {
+pub(crate) fn choose(asked: Option<&BuilderName>, setting: &Setting<'_>) -> Result<&'static dyn Builder> {
     if let Some(asked) = asked {
         return named(asked).ok_or_else(|| Error::new(ErrorKind::Usage, UnknownBuilder(asked.clone())));
     }

@@ -7,8 +7,8 @@
 //! The JSON of `--output json` is these types as serde writes them, so names of variants and fields are a promise to scripts; it
 //! is described in `fedpkg-container-build-json(5)`.
 
-pub mod answer;
-pub mod finding;
+pub(crate) mod answer;
+pub(crate) mod finding;
 
 use std::borrow::Cow;
 use std::collections::BTreeSet;

@@ -74,7 +74,7 @@ impl From<GatingError> for Error {
 ///
 /// # Errors
 /// When it is not valid, or nobody could say.
-pub async fn validate(folder: &Path, url: &str) -> Result<bool, GatingError> {
+pub(crate) async fn validate(folder: &Path, url: &str) -> Result<bool, GatingError> {
     let path = folder.join(FILE_NAME);
     let content = match file::read_whole(folder, FILE_NAME, LONGEST) {
         Ok(content) => content,

@@ -84,25 +84,27 @@
 //! * What is not known is never made up: a fraction is shown only when both of its numbers were read, and a build whose
 //!   submission got no answer is looked for, not submitted again.
 
-pub mod address;
-pub mod arch;
+#![cfg_attr(test, allow(clippy::pedantic, reason = "tests are held to the ordinary lints"))]
+
+pub(crate) mod address;
+pub(crate) mod arch;
 pub mod backoff;
-pub mod blocking;
+pub(crate) mod blocking;
 pub mod builder;
-pub mod builders;
+pub(crate) mod builders;
 pub mod checkout;
-pub mod child;
+pub(crate) mod child;
 pub mod cli;
 pub mod commands;
 pub mod config;
 pub mod credentials;
-pub mod digest;
+pub(crate) mod digest;
 pub mod environment;
 pub mod error;
 pub mod event;
 pub mod exit_code;
 pub mod fetch;
-pub mod gating;
+pub(crate) mod gating;
 pub mod http;
 pub mod koji;
 pub mod local;

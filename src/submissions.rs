@@ -161,7 +161,7 @@ impl Submissions {
     /// # Errors
     /// When the file is there and unreadable or malformed.
     pub fn list(&self) -> Result<Vec<Submission>, SubmissionsError> {
-        let file = match self.open(&self.path, OpenOptions::new().read(true)) {
+        let file = match Submissions::open(&self.path, OpenOptions::new().read(true)) {
             Ok(file) => file,
             Err(SubmissionsError::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
                 return Ok(Vec::new());
@@ -232,7 +232,7 @@ impl Submissions {
     /// Held until dropped. A process that was stopped while it held the lock keeps nobody waiting for long.
     fn lock(&self) -> Result<File, SubmissionsError> {
         let path = self.path.with_extension("lock");
-        let file = self.open(&path, OpenOptions::new().create(true).append(true).mode(0o600))?;
+        let file = Submissions::open(&path, OpenOptions::new().create(true).append(true).mode(0o600))?;
         let until = Instant::now() + LOCK_WITHIN;
         loop {
             match file.try_lock() {
@@ -245,7 +245,7 @@ impl Submissions {
     }
 
     /// Opens a file that must be one: a pipe would be waited for without end.
-    fn open(&self, path: &Path, options: &mut OpenOptions) -> Result<File, SubmissionsError> {
+    fn open(path: &Path, options: &mut OpenOptions) -> Result<File, SubmissionsError> {
         let flags = i32::try_from(OFlags::NONBLOCK.bits()).unwrap_or_default();
         let opened = options.custom_flags(flags).open(path);
         let failed = |source| SubmissionsError::Io { what: "open", path: path.to_owned(), source };

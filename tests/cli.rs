@@ -179,7 +179,7 @@ fn global_options_stand_before_and_after_the_sub_command() {
     assert_eq!(before.name.as_deref(), Some("n"));
     assert_eq!(before.namespace.as_deref(), Some("ns"));
     assert_eq!(before.user.as_deref(), Some("me"));
-    assert_eq!(before.password.as_ref().map(|secret| secret.expose()), Some("tr0ub4dor"));
+    assert_eq!(before.password.as_ref().map(fedpkg_container_build::credentials::Secret::expose), Some("tr0ub4dor"));
     assert_eq!(before.runas.as_deref(), Some("you"));
     assert_eq!(before.path.as_deref(), Some(folder.path()));
     assert_eq!((before.output, before.color), (OutputFormat::Json, ColorWhen::Never));
@@ -529,7 +529,7 @@ fn in_rpkgs_shape(line: &str) -> Value {
     let mut args = json!({
         "dry_run": globals.dry_run, "release": globals.release, "repo_name": globals.name,
         "repo_namespace": globals.namespace, "user": globals.user, "runas": globals.runas, "path": globals.path,
-        "password": globals.password.as_ref().map(|secret| secret.expose()), "config": globals.config,
+        "password": globals.password.as_ref().map(fedpkg_container_build::credentials::Secret::expose), "config": globals.config,
         "v": globals.verbose > 0, "debug": globals.debug, "q": globals.quiet,
     });
     let own = match &cli.command {

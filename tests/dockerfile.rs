@@ -224,7 +224,7 @@ fn generated_file(seed: u64) -> Vec<u8> {
     for _ in 0..random.below(3) {
         text += &format!("{} {}\n", keyword(random, "ARG"), pairs(random, 1));
     }
-    for _ in 0..1 + random.below(3) {
+    for _ in 0..=random.below(3) {
         text += &from(random);
         for _ in 0..random.below(7) {
             text += &instruction(random);

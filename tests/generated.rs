@@ -27,7 +27,7 @@ fn folder(name: &str) -> PathBuf {
 
 /// The files of a folder, or none where there is no such folder.
 fn committed(name: &str) -> BTreeMap<String, String> {
-    let entries = fs::read_dir(folder(name)).map(|entries| entries.flatten().collect()).unwrap_or_else(|_| Vec::new());
+    let entries = fs::read_dir(folder(name)).map_or_else(|_| Vec::new(), |entries| entries.flatten().collect());
     let read = |entry: fs::DirEntry| {
         (entry.file_name().to_string_lossy().into_owned(), fs::read_to_string(entry.path()).unwrap())
     };
@@ -234,7 +234,7 @@ fn values_are_completed_from_what_is_known_here() {
     ];
     for (line, expected) in cases {
         let words: Vec<std::ffi::OsString> = line.split(' ').map(Into::into).collect();
-        let mut command = definition(&identify(words.first().map(|word| word.as_os_str())), sources);
+        let mut command = definition(&identify(words.first().map(std::ffi::OsString::as_os_str)), sources);
         let last = words.len() - 1;
         let candidates = complete(&mut command, words, last, None).unwrap();
         let values: Vec<_> = candidates.iter().map(|candidate| candidate.get_value().to_string_lossy()).collect();

@@ -13,7 +13,7 @@ use std::time::Duration;
 use crate::support::koji_hub::{End, Script};
 
 /// A build of three arches that takes a second or so.
-pub fn quick_script(end: End) -> Script {
+pub(crate) fn quick_script(end: End) -> Script {
     let arches = ["x86_64", "aarch64", "ppc64le"].map(str::to_owned).to_vec();
     Script { arches, steps: 3, step: Duration::from_millis(200), end }
 }

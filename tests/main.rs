@@ -1,6 +1,7 @@
 //! All integration tests in one binary, so that linking is paid for once: one module a feature.
 
 #![allow(
+    clippy::pedantic,
     clippy::unwrap_used,
     clippy::print_stderr,
     reason = "a test that cannot go on may panic, and says what it skips"

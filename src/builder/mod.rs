@@ -8,10 +8,10 @@
 //! [`crate::commands`] uses these and never asks which builder it has. A new builder is a room of its own, its files in
 //! [`crate::config`] and [`crate::cli`], and one line in [`crate::builders`].
 
-pub mod change;
-pub mod interrupt;
-pub mod logs;
-pub mod options;
+pub(crate) mod change;
+pub(crate) mod interrupt;
+pub(crate) mod logs;
+pub(crate) mod options;
 
 use std::path::PathBuf;
 
@@ -55,6 +55,11 @@ pub trait Builder: Sync {
         false
     }
 
+    /// The Koji target of builds that name none, where the builder's own configuration has one.
+    fn target(&self, _setting: &Setting<'_>) -> Option<String> {
+        None
+    }
+
     /// Resolves what the builder needs out of options and configuration. Nobody is asked for anything but what a login needs.
     fn order<'a>(&'a self, setting: Setting<'a>, wish: Wish<'a>) -> Answer<'a, Box<dyn Order + 'a>>;
 
@@ -70,6 +75,9 @@ pub trait Builder: Sync {
     fn page<'a>(&'a self, setting: &'a Setting<'_>, page: &'a Page) -> Answer<'a, Option<Known>>;
 
     /// The values in force of files that this builder alone reads, for `config show`.
+    ///
+    /// # Errors
+    /// When a file is missing that was asked for by name, or is malformed.
     fn settings(&self, _setting: &Setting<'_>) -> Result<Vec<crate::event::ConfigValue>> {
         Ok(Vec::new())
     }

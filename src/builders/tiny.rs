@@ -22,7 +22,7 @@ use crate::plugin;
 use crate::request::check::answers::Answers;
 
 /// Builds nothing, and says so; fails for targets called `fail`.
-pub struct Tiny;
+pub(super) struct Tiny;
 
 const MANNER: Manner = Manner {
     created: Some("nothing"),

@@ -88,6 +88,9 @@ impl From<AutorebuildError> for Error {
 
 /// Whether automatic rebuilds are on, as the file at the top of the checkout says; off when file, section or key is
 /// missing. Outside a checkout, the file in `folder` itself counts.
+///
+/// # Errors
+/// When the file is malformed, or cannot be read.
 pub fn get(folder: &Path) -> Result<bool, AutorebuildError> {
     let root = match git::open(folder).and_then(|repository| git::work_tree(&repository, folder)) {
         Ok(root) => root,
@@ -99,6 +102,9 @@ pub fn get(folder: &Path) -> Result<bool, AutorebuildError> {
 
 /// Turns automatic rebuilds on or off: changes the file at the top of the checkout that `folder` is in, all at once or not
 /// at all, and adds it to git's index. Returns the file's absolute path. The caller commits.
+///
+/// # Errors
+/// When there is no checkout, or the file is malformed or cannot be written or staged.
 pub fn set(folder: &Path, enabled: bool) -> Result<PathBuf, AutorebuildError> {
     let repository = git::open(folder)?;
     let root = git::work_tree(&repository, folder)?;

@@ -12,7 +12,7 @@ use rustix::fs::OFlags;
 ///
 /// # Errors
 /// When there is none, it leads out of the checkout, or it is no file.
-pub fn read(root: &Path, name: impl AsRef<Path>, longest: u64) -> io::Result<Vec<u8>> {
+pub(crate) fn read(root: &Path, name: impl AsRef<Path>, longest: u64) -> io::Result<Vec<u8>> {
     let mut content = Vec::new();
     open(root, name.as_ref())?.take(longest + 1).read_to_end(&mut content)?;
     Ok(content)
@@ -22,7 +22,7 @@ pub fn read(root: &Path, name: impl AsRef<Path>, longest: u64) -> io::Result<Vec
 ///
 /// # Errors
 /// As above, and when it is longer than `longest`.
-pub fn read_whole(root: &Path, name: impl AsRef<Path>, longest: u64) -> io::Result<Vec<u8>> {
+pub(crate) fn read_whole(root: &Path, name: impl AsRef<Path>, longest: u64) -> io::Result<Vec<u8>> {
     let content = read(root, name, longest)?;
     if u64::try_from(content.len()).unwrap_or(u64::MAX) > longest {
         return Err(io::Error::new(ErrorKind::FileTooLarge, format!("it is longer than {longest} bytes")));

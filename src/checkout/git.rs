@@ -22,6 +22,9 @@ const BRANCH_PREFIX: &str = "refs/heads/";
 
 impl Checkout {
     /// Reads the checkout that `path` is in, with `environment` laid over the settings in git's files.
+    ///
+    /// # Errors
+    /// When there is no checkout, or git cannot read it.
     pub fn read_with(path: &Path, environment: &GitEnvironment) -> Result<Checkout, CheckoutError> {
         let repository = open(path)?;
         let root = work_tree(&repository, path)?;

@@ -20,12 +20,18 @@ pub struct GitEnvironment {
 
 impl GitEnvironment {
     /// Reads `GIT_CONFIG_COUNT` and what it announces from the environment of this process.
+    ///
+    /// # Errors
+    /// When what it announces is not there.
     pub fn of_this_process() -> Result<Self, CheckoutError> {
         Self::from_variables(|name| env::var_os(name).map(|value| value.to_string_lossy().into_owned()))
     }
 
     /// Reads `GIT_CONFIG_COUNT` and what it announces through `variable`. As for git, an empty count is none, and a
     /// missing or malformed variable is an error.
+    ///
+    /// # Errors
+    /// When a variable is missing or malformed.
     pub fn from_variables(variable: impl Fn(&str) -> Option<String>) -> Result<Self, CheckoutError> {
         let Some(count) = variable("GIT_CONFIG_COUNT").filter(|count| !count.is_empty()) else {
             return Ok(Self::default());

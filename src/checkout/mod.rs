@@ -3,10 +3,10 @@
 pub mod autorebuild;
 pub mod container_yaml;
 pub mod dockerfile;
-pub mod file;
+pub(crate) mod file;
 mod git;
 mod git_settings;
-pub mod remote;
+pub(crate) mod remote;
 pub mod sources;
 
 use std::path::{Path, PathBuf};
@@ -196,6 +196,9 @@ impl Checkout {
     /// Reads the checkout that `path` is in, with the settings that the environment of this process has for git.
     ///
     /// `path` may be any folder of the work tree (rpkg's `Commands.load_repo` wants its top).
+    ///
+    /// # Errors
+    /// When there is no checkout, or git cannot read it.
     pub fn read(path: &Path) -> Result<Checkout, CheckoutError> {
         Checkout::read_with(path, &GitEnvironment::of_this_process()?)
     }

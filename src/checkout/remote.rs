@@ -6,7 +6,7 @@
 
 /// The path part of a push URL, in components.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RemotePath {
+pub(crate) struct RemotePath {
     /// What is above the last component, outermost first.
     parents: Vec<String>,
     /// The last component as it is in the URL.
@@ -16,7 +16,7 @@ pub struct RemotePath {
 impl RemotePath {
     /// Splits the path of `url`: a URL with a scheme, an scp-like address or a plain path. Query and fragment do not
     /// belong to it. `None` when it has no component at all (`https://src.example.com/`).
-    pub fn of(url: &str) -> Option<RemotePath> {
+    pub(crate) fn of(url: &str) -> Option<RemotePath> {
         let path = path_part(url).split(['?', '#']).next()?;
         let mut parents: Vec<String> = path.split('/').filter(|part| !part.is_empty()).map(str::to_owned).collect();
         let last = parents.pop()?;
@@ -24,23 +24,23 @@ impl RemotePath {
     }
 
     /// The repository's name: the last component without `.git`.
-    pub fn name(&self) -> &str {
+    pub(crate) fn name(&self) -> &str {
         self.last.strip_suffix(".git").unwrap_or(&self.last)
     }
 
     /// The namespace: the second last component, if there is one.
-    pub fn namespace(&self) -> Option<&str> {
+    pub(crate) fn namespace(&self) -> Option<&str> {
         self.parents.last().map(String::as_str)
     }
 
     /// The last component as it is in the URL, `.git` included.
-    pub fn last(&self) -> &str {
+    pub(crate) fn last(&self) -> &str {
         &self.last
     }
 
     /// The path of the fork that the URL names, as Pagure lays them out (`forks/USER/NAMESPACE/NAME`); `None` for any
     /// other repository.
-    pub fn fork(&self) -> Option<String> {
+    pub(crate) fn fork(&self) -> Option<String> {
         let forks = self.parents.iter().position(|part| part == "forks" || part == "fork")?;
         // The user's name and the repository's must follow.
         (forks + 1 < self.parents.len()).then(|| format!("{}/{}", self.parents[forks..].join("/"), self.name()))

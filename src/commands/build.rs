@@ -55,7 +55,7 @@ async fn build(context: &Context, arguments: &BuildArgs, wanted: Wanted) -> Resu
         true => checkout.clone(),
         false => prepare::as_built_from_here(&checkout, &rules, &wanted.own)?,
     };
-    let request = prepare::planned(context, &wanted, &rules, &config, &built_from).await?;
+    let request = prepare::planned(context, &wanted, builder, &config, &built_from).await?;
     let files = prepare::check_files(context, &checkout.root, &request, &rules).await?;
     context.findings(&files.findings).await;
     if !wanted.force {

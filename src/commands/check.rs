@@ -77,13 +77,13 @@ async fn prepare(context: &Context, wanted: &Wanted) -> Result<Prepared> {
         false => prepare::as_built_from_here(&checkout, &rules, &wanted.own),
     };
     let planned = match built_from {
-        Ok(built_from) => prepare::planned(context, wanted, &rules, &config, &built_from).await,
+        Ok(built_from) => prepare::planned(context, wanted, builder, &config, &built_from).await,
         Err(error) => Err(error),
     };
     let (request, not_ready) = match planned {
         Ok(request) => (request, None),
         Err(error) if error.kind() == ErrorKind::Checkout => {
-            (prepare::planned(context, wanted, &rules, &config, &checkout.as_if_pushed()).await?, Some(error))
+            (prepare::planned(context, wanted, builder, &config, &checkout.as_if_pushed()).await?, Some(error))
         }
         Err(error) => return Err(error),
     };
@@ -105,7 +105,7 @@ async fn files_only(context: &Context, wanted: &Wanted, error: Error) -> Result<
         priority: None,
         channel: None,
     };
-    let rules = builders::all().next().map(|builder| builder.rules());
+    let rules = builders::all().next().map(super::super::builder::Builder::rules);
     let rules = rules.ok_or_else(|| Error::new(ErrorKind::Internal, error.to_string()))?;
     let mut files = prepare::check_files(context, &root, &request, &rules).await?;
     files.findings.push(not_ready_yet(&error));

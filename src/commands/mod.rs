@@ -2,16 +2,16 @@
 //!
 //! Everything that is said is an event ([`crate::event`]). The definitions of options are in [`crate::cli`]; its structures end here.
 
-pub mod build;
-pub mod cancel;
-pub mod check;
-pub mod config_show;
+pub(crate) mod build;
+pub(crate) mod cancel;
+pub(crate) mod check;
+pub(crate) mod config_show;
 mod prepare;
 mod records;
-pub mod setup;
-pub mod status;
+pub(crate) mod setup;
+pub(crate) mod status;
 mod wait;
-pub mod watch;
+pub(crate) mod watch;
 mod which;
 
 use std::io;

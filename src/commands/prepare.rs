@@ -93,10 +93,12 @@ impl Wanted {
 pub(crate) async fn planned(
     context: &Context,
     wanted: &Wanted,
-    rules: &Rules,
+    builder: &dyn Builder,
     config: &RpkgConfig,
     checkout: &Checkout,
 ) -> Result<BuildRequest> {
+    let rules = builder.rules();
+    let target = wanted.target.clone().or_else(|| builder.target(&context.setting(Ok(config), &wanted.own)));
     let globals = &context.globals;
     let user = globals.user.clone().or_else(|| context.environment.user()).unwrap_or_default();
     let namespaces = config.distgit_namespaces()?;
@@ -109,7 +111,7 @@ pub(crate) async fn planned(
             release: globals.release.as_deref(),
             name: globals.name.as_deref(),
             namespace: globals.namespace.as_deref(),
-            target: wanted.target.as_deref(),
+            target: target.as_deref(),
             git_branch: wanted.git_branch.as_deref(),
             options: BuildOptions { arches, ..wanted.options.clone() },
             priority: wanted.priority,

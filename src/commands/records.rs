@@ -16,13 +16,13 @@ use super::wait::blocking;
 ///
 /// # Errors
 /// When it is there and unreadable or malformed.
-pub async fn list(context: &Context) -> Result<Vec<Submission>> {
+pub(super) async fn list(context: &Context) -> Result<Vec<Submission>> {
     let submissions = context.environment.submissions()?;
     Ok(blocking(context, "reading the list of submissions", move || submissions.list()).await??)
 }
 
 /// Puts a build into the list.
-pub async fn remember(context: &Context, request: &BuildRequest, build: &BuildId, created: &Created) {
+pub(super) async fn remember(context: &Context, request: &BuildRequest, build: &BuildId, created: &Created) {
     let component = match &request.namespace {
         Some(namespace) => format!("{namespace}/{}", request.repo_name),
         None => request.repo_name.clone(),
@@ -46,7 +46,7 @@ pub async fn remember(context: &Context, request: &BuildRequest, build: &BuildId
 }
 
 /// Notes how a build ended.
-pub async fn ended(context: &Context, build: &BuildId, outcome: Outcome) {
+pub(super) async fn ended(context: &Context, build: &BuildId, outcome: Outcome) {
     if outcome == Outcome::Detached {
         return;
     }

@@ -18,7 +18,7 @@ const SAID_AFTER: Duration = Duration::from_secs(10);
 const LOCAL_WITHIN: Duration = Duration::from_secs(120);
 
 /// Waits for `work`, and says that it is waited for when it takes long.
-pub async fn said<T>(context: &Context, what: impl Display, work: impl Future<Output = T>) -> T {
+pub(super) async fn said<T>(context: &Context, what: impl Display, work: impl Future<Output = T>) -> T {
     let started = Instant::now();
     let mut work = pin!(work);
     let mut after = SAID_AFTER;
@@ -38,7 +38,7 @@ pub async fn said<T>(context: &Context, what: impl Display, work: impl Future<Ou
 ///
 /// # Errors
 /// When it takes too long.
-pub async fn blocking<T: Send + 'static>(
+pub(super) async fn blocking<T: Send + 'static>(
     context: &Context,
     what: &str,
     work: impl FnOnce() -> T + Send + 'static,

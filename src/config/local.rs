@@ -12,7 +12,7 @@ use super::section::{Section, words};
 use super::{ConfigError, ConfigWarning};
 
 /// The keys of `[<tool>.local-build]`, each with a line for people.
-pub const LOCAL_BUILD_KEYS: &[(&str, &str)] = &[
+pub(crate) const LOCAL_BUILD_KEYS: &[(&str, &str)] = &[
     (
         "artifacts_allowed_domains",
         "Hosts, with or without a path, that fetch-artifacts-url.yaml may name; any when empty.",

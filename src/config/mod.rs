@@ -6,13 +6,13 @@
 
 pub mod ini;
 pub mod koji;
-pub mod local;
+pub(crate) mod local;
 pub(crate) mod nearest;
-pub mod osbs;
+pub(crate) mod osbs;
 mod redact;
-pub mod rpkg;
+pub(crate) mod rpkg;
 mod section;
-pub mod show;
+pub(crate) mod show;
 mod url_template;
 
 use std::io;

@@ -20,7 +20,7 @@ use super::{ConfigError, ConfigWarning, unreadable_files};
 use crate::event::ConfigValue;
 
 /// The keys of an instance, each with a line for people.
-pub const INSTANCE_KEYS: &[(&str, &str)] = &[
+pub(crate) const INSTANCE_KEYS: &[(&str, &str)] = &[
     ("backend", "tekton or build (OpenShift's own builds); without it what the cluster has, tekton where it has both."),
     ("ca_file", "PEM file with the certificates that are trusted instead of the system's."),
     ("cleanup_used_resources", "Whether the PipelineRun of a build that succeeded is deleted (true)."),
@@ -94,7 +94,7 @@ const DEAD_KEYS: &[&str] = &[
 ];
 
 /// The instance whose name nobody gave.
-pub const DEFAULT_INSTANCE: &str = "default_binary";
+pub(crate) const DEFAULT_INSTANCE: &str = "default_binary";
 const DEFAULT_PIPELINE: &str = "binary-container-0-2";
 const DEFAULT_BUILDTIME: u64 = 10_800;
 const MAX_BUILDTIME: u64 = 21_600;
@@ -103,7 +103,7 @@ const MOST_SECONDS: i64 = 31_622_400;
 
 /// Where osbs.conf is looked for.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct OsbsFiles {
+pub(crate) struct OsbsFiles {
     /// The file asked for by name (`--osbs-config`, `$OSBS_CONFIG`); it must exist.
     pub explicit: Option<PathBuf>,
     /// Where it may be, in the order in which it is looked for.
@@ -112,7 +112,7 @@ pub struct OsbsFiles {
 
 impl OsbsFiles {
     /// `option`, else `$OSBS_CONFIG`, else the user's file, else `/etc/osbs.conf`.
-    pub fn of(option: Option<&Path>, variable: Option<&Path>, config_home: Option<&Path>) -> OsbsFiles {
+    pub(crate) fn of(option: Option<&Path>, variable: Option<&Path>, config_home: Option<&Path>) -> OsbsFiles {
         let user = config_home.map(|folder| folder.join("osbs.conf"));
         OsbsFiles {
             explicit: option.or(variable).map(Path::to_owned),
@@ -132,7 +132,7 @@ pub enum Backend {
 
 /// One instance, with defaults for what its section lacks.
 #[derive(Debug, Clone)]
-pub struct OsbsInstance {
+pub(crate) struct OsbsInstance {
     /// Its name, which is the section's.
     pub name: String,
     /// The file that was read.
@@ -187,7 +187,7 @@ pub struct OsbsInstance {
 
 /// What the file says of who we are. Secrets are kept as they are and shown by nobody.
 #[derive(Clone, Default)]
-pub struct InstanceCredentials {
+pub(crate) struct InstanceCredentials {
     /// A bearer token.
     pub token: Option<String>,
     /// A file with one.
@@ -229,7 +229,7 @@ impl OsbsInstance {
     ///
     /// # Errors
     /// When a file that was asked for is missing, or a file or value is malformed.
-    pub fn load(name: Option<&str>, files: &OsbsFiles) -> Result<OsbsInstance, ConfigError> {
+    pub(crate) fn load(name: Option<&str>, files: &OsbsFiles) -> Result<OsbsInstance, ConfigError> {
         let (ini, file) = read(files)?;
         let wanted = name.unwrap_or(DEFAULT_INSTANCE);
         let mut warnings: Vec<ConfigWarning> = unreadable_files(&ini).collect();
@@ -290,7 +290,7 @@ impl OsbsInstance {
     }
 
     /// Whether there is anything to reach a server with.
-    pub fn is_configured(&self) -> bool {
+    pub(crate) fn is_configured(&self) -> bool {
         self.openshift_url.is_some()
     }
 
@@ -319,7 +319,7 @@ impl OsbsInstance {
 ///
 /// # Errors
 /// When the file was asked for by name and cannot be read, or is malformed.
-pub fn values_in_force(files: &OsbsFiles, instance: &str) -> Result<Vec<ConfigValue>, ConfigError> {
+pub(crate) fn values_in_force(files: &OsbsFiles, instance: &str) -> Result<Vec<ConfigValue>, ConfigError> {
     let (ini, _) = read(files)?;
     Ok(section_values(&ini, instance))
 }

@@ -20,35 +20,35 @@ pub(super) struct Section<'a> {
 }
 
 impl Section<'_> {
-    pub fn value(&self, key: &str) -> Result<Option<Sourced<String>>, IniError> {
+    pub(super) fn value(&self, key: &str) -> Result<Option<Sourced<String>>, IniError> {
         Ok(self.ini.get(self.name, key)?.filter(|value| !value.value.trim().is_empty()))
     }
 
-    pub fn text(&self, key: &str) -> Result<Option<String>, IniError> {
+    pub(super) fn text(&self, key: &str) -> Result<Option<String>, IniError> {
         Ok(self.value(key)?.map(|value| value.value.trim().to_owned()))
     }
 
-    pub fn path(&self, key: &str) -> Result<Option<PathBuf>, IniError> {
+    pub(super) fn path(&self, key: &str) -> Result<Option<PathBuf>, IniError> {
         Ok(self.text(key)?.map(PathBuf::from))
     }
 
-    pub fn list(&self, key: &str) -> Result<Vec<String>, IniError> {
+    pub(super) fn list(&self, key: &str) -> Result<Vec<String>, IniError> {
         Ok(self.text(key)?.map(|text| words(&text)).unwrap_or_default())
     }
 
-    pub fn lines(&self, key: &str) -> Result<Vec<String>, IniError> {
+    pub(super) fn lines(&self, key: &str) -> Result<Vec<String>, IniError> {
         let text = self.text(key)?.unwrap_or_default();
         Ok(text.lines().map(str::trim).filter(|line| !line.is_empty()).map(str::to_owned).collect())
     }
 
-    pub fn flag(&self, key: &str) -> Result<Option<bool>, IniError> {
+    pub(super) fn flag(&self, key: &str) -> Result<Option<bool>, IniError> {
         if self.value(key)?.is_none() {
             return Ok(None);
         }
         Ok(self.ini.boolean(self.name, key)?.map(|value| value.value))
     }
 
-    pub fn number(&self, key: &'static str, most: i64) -> Result<Option<u64>, ConfigError> {
+    pub(super) fn number(&self, key: &'static str, most: i64) -> Result<Option<u64>, ConfigError> {
         if self.value(key)?.is_none() {
             return Ok(None);
         }
@@ -59,7 +59,7 @@ impl Section<'_> {
         }
     }
 
-    pub fn pairs(&self, key: &'static str, form: &'static str) -> Result<Vec<(String, String)>, ConfigError> {
+    pub(super) fn pairs(&self, key: &'static str, form: &'static str) -> Result<Vec<(String, String)>, ConfigError> {
         let Some(value) = self.value(key)? else { return Ok(Vec::new()) };
         let lines = value.value.lines().map(str::trim).filter(|line| !line.is_empty());
         let pair = |line: &str| {
@@ -79,7 +79,11 @@ impl Section<'_> {
             .collect()
     }
 
-    pub fn choice(&self, key: &'static str, words: &'static [&'static str]) -> Result<Option<String>, ConfigError> {
+    pub(super) fn choice(
+        &self,
+        key: &'static str,
+        words: &'static [&'static str],
+    ) -> Result<Option<String>, ConfigError> {
         let Some(value) = self.value(key)? else { return Ok(None) };
         let word = value.value.trim();
         if word == "auto" {
@@ -92,7 +96,7 @@ impl Section<'_> {
     }
 
     /// A warning for each key that the section itself has and that is not known.
-    pub fn unknown(&self, known: &[(&'static str, &str)]) -> Vec<ConfigWarning> {
+    pub(super) fn unknown(&self, known: &[(&'static str, &str)]) -> Vec<ConfigWarning> {
         let keys = self.ini.keys(self.name).unwrap_or_default();
         keys.into_iter()
             .filter(|key| known.iter().all(|(known, _)| known != key))

@@ -8,7 +8,7 @@ const SERVICE: &str = "fedpkg-container-build";
 /// Looks up the password of `user` at `server` (a hub URL). `None` when there is none or no Secret Service runs.
 ///
 /// Blocks while the desktop asks to unlock the keyring: call it where blocking is allowed.
-pub fn password(user: &str, server: &str) -> Option<Secret> {
+pub(crate) fn password(user: &str, server: &str) -> Option<Secret> {
     let entry = keyring::v1::Entry::new(SERVICE, &format!("{user}@{server}")).ok()?;
     match entry.get_password() {
         Ok(password) => Some(Secret::new(password)),

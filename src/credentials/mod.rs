@@ -1,9 +1,9 @@
 //! Secrets, and where they are kept between runs.
 
 #[cfg(feature = "keyring")]
-pub mod keyring;
+pub(crate) mod keyring;
 pub mod negotiate;
-pub mod secret;
+pub(crate) mod secret;
 
 pub use secret::Secret;
 

@@ -26,10 +26,10 @@ use crate::request::check::answers::Answers;
 
 /// A `buildContainer` task on a Koji hub.
 #[derive(Debug)]
-pub struct Koji;
+pub(crate) struct Koji;
 
 /// The name of this builder.
-pub const NAME: BuilderName = BuilderName::of("koji");
+pub(crate) const NAME: BuilderName = BuilderName::of("koji");
 
 const MANNER: Manner = Manner {
     created: Some("task"),

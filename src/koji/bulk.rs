@@ -19,7 +19,7 @@ use crate::http::{self, ClientOptions};
 const BEGINS_WITHIN: Duration = Duration::from_secs(5);
 
 /// The files that are being read, beside the polls, and whether that works at all.
-pub struct Bulk {
+pub(crate) struct Bulk {
     links: HubLinks,
     options: ClientOptions,
     events: EventSender,
@@ -32,7 +32,7 @@ pub struct Bulk {
 
 /// A file could not be read to the end.
 #[derive(Debug, Default)]
-pub struct BulkError {
+pub(crate) struct BulkError {
     /// How many bytes were read and told before that.
     pub read: u64,
     /// Why.
@@ -41,13 +41,13 @@ pub struct BulkError {
 
 impl Bulk {
     /// Reads below the `topurl` of `links` and tells what there is to `events`; without one nothing is ever read.
-    pub fn new(links: HubLinks, options: ClientOptions, events: EventSender) -> Bulk {
+    pub(crate) fn new(links: HubLinks, options: ClientOptions, events: EventSender) -> Bulk {
         let usable = links.topurl.is_some();
         Bulk { links, options, events, client: None, usable, reads: JoinSet::new(), pieces: HashMap::new() }
     }
 
     /// Begins to read what is long, and leaves off what is no longer wanted.
-    pub fn begin(&mut self, logs: &mut Logs) {
+    pub(crate) fn begin(&mut self, logs: &mut Logs) {
         for (piece, handle) in self.pieces.values() {
             if !logs.is_reading(piece) {
                 handle.abort();
@@ -72,7 +72,7 @@ impl Bulk {
     }
 
     /// Completes when a file was read, or cannot be; never when there is none. Returns whether there was something in it.
-    pub async fn ended(&mut self, logs: &mut Logs) -> bool {
+    pub(crate) async fn ended(&mut self, logs: &mut Logs) -> bool {
         let Some(ended) = self.reads.join_next_with_id().await else { return std::future::pending().await };
         let (id, result) = match ended {
             Ok((id, result)) => (id, result),

@@ -72,7 +72,7 @@ impl Call {
 
 /// Takes the answer of a multiCall apart: one value or fault a call. `None` when it does not have `count` entries of the
 /// right shape (`[value]` or a fault's struct).
-pub fn split_answers(answer: Value, count: usize) -> Option<Vec<Result<Value, Fault>>> {
+pub(crate) fn split_answers(answer: Value, count: usize) -> Option<Vec<Result<Value, Fault>>> {
     let Value::Array(entries) = answer else { return None };
     if entries.len() != count {
         return None;

@@ -35,10 +35,7 @@ pub async fn cancel(session: &mut Session, task: i64) -> Result<(), CancelError>
     let posted = Posted::call(&api::cancel_task(task)).map_err(SessionError::from)?;
     let mut round = 1;
     loop {
-        let Failed { error, may_have_run } = match session.change(&posted).await {
-            Ok(_) => return Ok(()),
-            Err(failed) => failed,
-        };
+        let Err(Failed { error, may_have_run }) = session.change(&posted).await else { return Ok(()) };
         if error.says_done() {
             return Ok(());
         }

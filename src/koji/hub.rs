@@ -12,7 +12,7 @@ use crate::event::EventSender;
 use crate::http::ClientOptions;
 
 /// Where Koji's own configuration files are.
-pub fn roots(setting: &Setting<'_>) -> KojiRoots {
+pub(crate) fn roots(setting: &Setting<'_>) -> KojiRoots {
     KojiRoots { etc: "/etc".into(), home: setting.environment.home.clone() }
 }
 
@@ -20,7 +20,7 @@ pub fn roots(setting: &Setting<'_>) -> KojiRoots {
 ///
 /// # Errors
 /// When none is named, or no file has it.
-pub async fn profile(setting: &Setting<'_>) -> Result<KojiProfile> {
+pub(crate) async fn profile(setting: &Setting<'_>) -> Result<KojiProfile> {
     let profile = quietly(setting)?;
     for warning in profile.warnings() {
         setting.warn(warning).await;
@@ -32,7 +32,7 @@ pub async fn profile(setting: &Setting<'_>) -> Result<KojiProfile> {
 ///
 /// # Errors
 /// As [`profile`].
-pub fn quietly(setting: &Setting<'_>) -> Result<KojiProfile> {
+pub(crate) fn quietly(setting: &Setting<'_>) -> Result<KojiProfile> {
     let name = match setting.profile {
         Some(name) => name.to_owned(),
         None => setting.config()?.koji_profile_name()?.value,
@@ -44,7 +44,7 @@ pub fn quietly(setting: &Setting<'_>) -> Result<KojiProfile> {
 ///
 /// # Errors
 /// When no file has it, or it leads somewhere else by now.
-pub async fn profile_of(setting: &Setting<'_>, known: &Known) -> Result<KojiProfile> {
+pub(crate) async fn profile_of(setting: &Setting<'_>, known: &Known) -> Result<KojiProfile> {
     let profile = KojiProfile::load(&known.way.profile, &roots(setting))?;
     for warning in profile.warnings() {
         setting.warn(warning).await;
@@ -60,12 +60,12 @@ pub async fn profile_of(setting: &Setting<'_>, known: &Known) -> Result<KojiProf
 }
 
 /// The hub's address, by which its builds are known.
-pub fn server(profile: &KojiProfile) -> String {
+pub(crate) fn server(profile: &KojiProfile) -> String {
     profile.server.bare().to_string()
 }
 
 /// How a profile's hub is reached.
-pub fn settings(profile: &KojiProfile) -> HubSettings {
+pub(crate) fn settings(profile: &KojiProfile) -> HubSettings {
     HubSettings {
         server: profile.server.url().clone(),
         client: ClientOptions {
@@ -85,13 +85,13 @@ pub fn settings(profile: &KojiProfile) -> HubSettings {
 }
 
 /// Where the hub's pages and files are.
-pub fn links(profile: &KojiProfile) -> HubLinks {
+pub(crate) fn links(profile: &KojiProfile) -> HubLinks {
     let trimmed = |url: &str| url.trim_end_matches('/').to_owned();
     HubLinks { weburl: Some(trimmed(&profile.weburl)), topurl: profile.topurl.as_deref().map(trimmed) }
 }
 
 /// Prepares an anonymous connection.
-pub fn connect(profile: &KojiProfile, events: EventSender) -> Session {
+pub(crate) fn connect(profile: &KojiProfile, events: EventSender) -> Session {
     Session::new(settings(profile), events)
 }
 
@@ -99,7 +99,7 @@ pub fn connect(profile: &KojiProfile, events: EventSender) -> Session {
 ///
 /// # Errors
 /// Without usable credentials, or when the hub refuses them.
-pub async fn log_in(session: &mut Session, profile: &KojiProfile, setting: &Setting<'_>) -> Result<()> {
+pub(crate) async fn log_in(session: &mut Session, profile: &KojiProfile, setting: &Setting<'_>) -> Result<()> {
     let credentials = credentials(profile, setting).await?;
     Ok(session.log_in(credentials).await?)
 }
@@ -139,6 +139,7 @@ async fn stored_password(user: Option<String>, server: String) -> Option<Secret>
 }
 
 #[cfg(not(feature = "keyring"))]
+#[expect(clippy::unused_async, reason = "as where there is a keyring")]
 async fn stored_password(_user: Option<String>, _server: String) -> Option<Secret> {
     None
 }

@@ -124,10 +124,10 @@ impl Session {
             }
             Err(fault) => return Err(self.refused(fault.to_string())),
         };
-        self.keep(session, credentials)
+        self.keep(&session, credentials)
     }
 
-    fn keep(&mut self, session: Value, credentials: Credentials) -> Result<(), SessionError> {
+    fn keep(&mut self, session: &Value, credentials: Credentials) -> Result<(), SessionError> {
         let id = session.get("session-id").and_then(Value::as_int);
         let key = session.get("session-key").and_then(Value::as_str);
         let (Some(id), Some(key)) = (id, key) else {

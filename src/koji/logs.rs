@@ -36,13 +36,13 @@ fn wants(choice: &LogChoice, name: &str) -> bool {
 }
 
 /// The architecture that a log belongs to by its name: koji-containerbuild writes `<arch>.log` for each platform.
-pub fn arch_of(name: &str) -> Option<&str> {
+pub(crate) fn arch_of(name: &str) -> Option<&str> {
     arch::named(name.rsplit('/').next()?.strip_suffix(".log")?)
 }
 
 /// A piece of a log to ask for.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Piece {
+pub(crate) struct Piece {
     /// The Koji task that writes the log.
     pub task: i64,
     /// Which log.
@@ -74,7 +74,7 @@ struct Log {
 
 /// All logs of a build.
 #[derive(Debug, Default)]
-pub struct Logs {
+pub(crate) struct Logs {
     choice: LogChoice,
     tail: Option<u64>,
     logs: BTreeMap<(i64, Arc<str>, Arc<str>), Log>,
@@ -85,17 +85,17 @@ pub struct Logs {
 
 impl Logs {
     /// Those of a build of which nothing is known yet.
-    pub fn new(choice: LogChoice) -> Logs {
+    pub(crate) fn new(choice: LogChoice) -> Logs {
         Logs { tail: choice.tail, choice, ..Logs::default() }
     }
 
     /// Whether any log is to be read at all.
-    pub fn wanted(&self) -> bool {
+    pub(crate) fn wanted(&self) -> bool {
         !self.choice.none
     }
 
     /// Takes what `listTaskOutput` says of a task: new logs, sizes, logs that became shorter.
-    pub fn listed(&mut self, task: i64, files: &[OutputFile], events: &mut Vec<BuildEvent>) {
+    pub(crate) fn listed(&mut self, task: i64, files: &[OutputFile], events: &mut Vec<BuildEvent>) {
         for log in self.of_task(task) {
             log.absent = true;
         }
@@ -119,7 +119,7 @@ impl Logs {
     }
 
     /// A task was begun anew (another builder took it): its logs start over.
-    pub fn task_restarted(&mut self, task: i64, events: &mut Vec<BuildEvent>) {
+    pub(crate) fn task_restarted(&mut self, task: i64, events: &mut Vec<BuildEvent>) {
         for log in self.of_task(task) {
             log.restart(events);
         }
@@ -127,7 +127,7 @@ impl Logs {
     }
 
     /// Nothing more will come of a task's logs.
-    pub fn task_ended(&mut self, task: i64, events: &mut Vec<BuildEvent>) {
+    pub(crate) fn task_ended(&mut self, task: i64, events: &mut Vec<BuildEvent>) {
         for log in self.of_task(task).filter(|log| !log.closed) {
             log.closed = true;
             events.push(BuildEvent::LogClosed { log: Arc::clone(&log.id) });
@@ -135,22 +135,22 @@ impl Logs {
     }
 
     /// Whether something is known to be there and can be asked for at once.
-    pub fn behind(&self) -> bool {
+    pub(crate) fn behind(&self) -> bool {
         self.logs.values().any(|log| !log.closed && !log.waits() && log.backlog() > 0)
     }
 
     /// Whether something is known to be there that is on its way already, or was refused a moment ago.
-    pub fn waits(&self) -> bool {
+    pub(crate) fn waits(&self) -> bool {
         self.logs.values().any(|log| !log.closed && log.waits() && log.backlog() > 0)
     }
 
     /// Whether something of this task is known to be there and not read.
-    pub fn task_behind(&self, task: i64) -> bool {
+    pub(crate) fn task_behind(&self, task: i64) -> bool {
         self.logs.iter().any(|(key, log)| key.0 == task && !log.closed && log.backlog() > 0)
     }
 
     /// What to ask for in the next multiCall. Takes turns when there are very many logs.
-    pub fn pieces(&mut self) -> Vec<Piece> {
+    pub(crate) fn pieces(&mut self) -> Vec<Piece> {
         let open: Vec<(i64, &Log)> =
             self.logs.iter().filter(|(_, log)| log.is_asked_for()).map(|(key, log)| (key.0, log)).collect();
         if open.is_empty() {
@@ -172,7 +172,7 @@ impl Logs {
     }
 
     /// Takes the bytes of a piece. Pieces that do not begin where the log has been read to are of no use any more.
-    pub fn arrived(&mut self, piece: &Piece, bytes: Bytes, events: &mut Vec<BuildEvent>) {
+    pub(crate) fn arrived(&mut self, piece: &Piece, bytes: Bytes, events: &mut Vec<BuildEvent>) {
         if let Some(log) = self.find(piece).filter(|log| log.offset == piece.offset && !log.shrunk) {
             log.append(bytes, events);
         }
@@ -180,7 +180,7 @@ impl Logs {
 
     /// Notes that the hub refused a piece, or answered with something else. The log is asked for again, and other logs do not
     /// mind; when it stays so, that is told once.
-    pub fn refused(&mut self, piece: &Piece, why: &str, events: &mut Vec<BuildEvent>) {
+    pub(crate) fn refused(&mut self, piece: &Piece, why: &str, events: &mut Vec<BuildEvent>) {
         let Some(log) = self.find(piece) else { return };
         log.refused = log.refused.saturating_add(1);
         if log.refused == REFUSALS {
@@ -189,7 +189,7 @@ impl Logs {
     }
 
     /// The long backlogs, to be read below `topurl`. Until [`Logs::advanced`] they are not asked for by calls.
-    pub fn bulk(&mut self) -> Vec<Piece> {
+    pub(crate) fn bulk(&mut self) -> Vec<Piece> {
         let long =
             self.logs.iter_mut().filter(|(_, log)| log.is_asked_for() && !log.shrunk && log.backlog() >= BULK_FROM);
         long.map(|(key, log)| {
@@ -201,12 +201,12 @@ impl Logs {
     }
 
     /// Whether a piece is still wanted that is read below `topurl`.
-    pub fn is_reading(&self, piece: &Piece) -> bool {
+    pub(crate) fn is_reading(&self, piece: &Piece) -> bool {
         self.logs.values().any(|log| log.id == piece.log && log.reading && log.offset == piece.offset)
     }
 
     /// Notes that `count` bytes of a log were read below `topurl` and told.
-    pub fn advanced(&mut self, piece: &Piece, count: u64) {
+    pub(crate) fn advanced(&mut self, piece: &Piece, count: u64) {
         if let Some(log) = self.find(piece).filter(|log| log.reading && log.offset == piece.offset) {
             log.offset += count;
             log.reading = false;

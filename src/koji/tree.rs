@@ -10,7 +10,7 @@ use crate::event::{BuildEvent, TaskId, TaskState};
 
 /// What the hub has said of one task.
 #[derive(Debug)]
-pub struct Known {
+pub(crate) struct Known {
     /// Its newest struct.
     pub info: TaskInfo,
     /// Its result or failure, once it was asked for.
@@ -37,7 +37,7 @@ struct Change {
 
 /// The tasks of one build.
 #[derive(Debug)]
-pub struct Tree {
+pub(crate) struct Tree {
     root: i64,
     tasks: BTreeMap<i64, Known>,
     hosts: BTreeMap<i64, String>,
@@ -46,42 +46,42 @@ pub struct Tree {
 
 impl Tree {
     /// Nothing is known of the build yet but the id of its first task.
-    pub fn new(root: i64) -> Tree {
+    pub(crate) fn new(root: i64) -> Tree {
         Tree { root, tasks: BTreeMap::new(), hosts: BTreeMap::new(), changes: VecDeque::new() }
     }
 
     /// The id of the first task.
-    pub fn root_id(&self) -> i64 {
+    pub(crate) fn root_id(&self) -> i64 {
         self.root
     }
 
     /// The first task, once it was seen.
-    pub fn root(&self) -> Option<&Known> {
+    pub(crate) fn root(&self) -> Option<&Known> {
         self.tasks.get(&self.root)
     }
 
     /// All tasks seen so far.
-    pub fn tasks(&self) -> impl Iterator<Item = &Known> {
+    pub(crate) fn tasks(&self) -> impl Iterator<Item = &Known> {
         self.tasks.values()
     }
 
     /// A task by its id.
-    pub fn get_mut(&mut self, task: i64) -> Option<&mut Known> {
+    pub(crate) fn get_mut(&mut self, task: i64) -> Option<&mut Known> {
         self.tasks.get_mut(&task)
     }
 
     /// Forgets which files were listed in the last round.
-    pub fn begin_round(&mut self) {
+    pub(crate) fn begin_round(&mut self) {
         self.tasks.values_mut().for_each(|known| known.listed = false);
     }
 
     /// Whether the first task has ended.
-    pub fn is_over(&self) -> bool {
+    pub(crate) fn is_over(&self) -> bool {
         self.root().is_some_and(|root| root.info.state.is_final())
     }
 
     /// Takes a task's newest struct. Returns `true` when the task was begun anew, with new logs.
-    pub fn seen(&mut self, info: TaskInfo) -> bool {
+    pub(crate) fn seen(&mut self, info: TaskInfo) -> bool {
         let task = info.id;
         let mut change = Change { task, from: None, to: info.state, host: info.host };
         let Some(known) = self.tasks.get_mut(&task) else {
@@ -102,17 +102,17 @@ impl Tree {
     }
 
     /// Takes the name of a host; `None` when the hub does not know it.
-    pub fn named(&mut self, host: i64, name: Option<String>) {
+    pub(crate) fn named(&mut self, host: i64, name: Option<String>) {
         self.hosts.insert(host, name.unwrap_or_else(|| host.to_string()));
     }
 
     /// The hosts whose names are needed.
-    pub fn unnamed_hosts(&self) -> BTreeSet<i64> {
+    pub(crate) fn unnamed_hosts(&self) -> BTreeSet<i64> {
         self.changes.iter().filter_map(Change::shown_host).filter(|host| !self.hosts.contains_key(host)).collect()
     }
 
     /// The tasks whose results are needed: failed ones that are to be told of, and the first one at its end.
-    pub fn without_result(&self) -> Vec<i64> {
+    pub(crate) fn without_result(&self) -> Vec<i64> {
         let wanted = |known: &&Known| {
             known.result.is_none()
                 && (known.info.state == TaskState::Failed
@@ -122,12 +122,12 @@ impl Tree {
     }
 
     /// Whether changes still wait to be told.
-    pub fn has_untold(&self) -> bool {
+    pub(crate) fn has_untold(&self) -> bool {
         !self.changes.is_empty()
     }
 
     /// Tells the changes about which all is known, in the order in which they were seen.
-    pub fn tell(&mut self, events: &mut Vec<BuildEvent>) {
+    pub(crate) fn tell(&mut self, events: &mut Vec<BuildEvent>) {
         while let Some(change) = self.changes.front() {
             let Some(known) = self.tasks.get(&change.task) else { break };
             // The end of a task is told after the last of its logs.

@@ -320,34 +320,14 @@ impl Watcher {
                     self.seen(info, events);
                 }
             }
-            (Asked::Files(task), Ok(value)) => {
-                // What is known of the tasks by now is told before what their logs say.
-                self.tree.tell(events);
-                let files = api::output_files(&value);
-                if let Some(known) = self.tree.get_mut(*task) {
-                    (known.listed, known.unlisted) = (true, 0);
-                }
-                self.logs.listed(*task, &files, events);
-                if *task == self.tree.root_id() {
-                    self.files = files;
-                }
-            }
+            (Asked::Files(task), Ok(value)) => self.listed(*task, &value, events),
             (Asked::Files(task), Err(fault)) => {
                 tracing::debug!(task, %fault, "the files of a task were not listed");
                 if let Some(known) = self.tree.get_mut(*task) {
                     known.unlisted += 1;
                 }
             }
-            (Asked::Piece(piece), answer) => {
-                let bytes = answer.map_err(|fault| fault.to_string());
-                match bytes.and_then(|value| api::downloaded(&value).map_err(|error| error.to_string())) {
-                    Ok(bytes) => self.logs.arrived(piece, bytes, events),
-                    Err(why) => {
-                        tracing::debug!(log = %piece.log.name, why, "a piece of a log was refused");
-                        self.logs.refused(piece, &why, events);
-                    }
-                }
-            }
+            (Asked::Piece(piece), answer) => self.arrived(piece, answer, events),
             (Asked::Host(host), answer) => {
                 let name = answer.ok().and_then(|value| Some(value.get("name")?.as_str()?.to_owned()));
                 self.tree.named(*host, name);
@@ -371,6 +351,30 @@ impl Watcher {
             (asked, Err(fault)) => tracing::debug!(?asked, %fault, "one call of a poll failed"),
         }
         Ok(())
+    }
+
+    fn listed(&mut self, task: i64, value: &Value, events: &mut Vec<BuildEvent>) {
+        // What is known of the tasks by now is told before what their logs say.
+        self.tree.tell(events);
+        let files = api::output_files(value);
+        if let Some(known) = self.tree.get_mut(task) {
+            (known.listed, known.unlisted) = (true, 0);
+        }
+        self.logs.listed(task, &files, events);
+        if task == self.tree.root_id() {
+            self.files = files;
+        }
+    }
+
+    fn arrived(&mut self, piece: &Piece, answer: Result<Value, Fault>, events: &mut Vec<BuildEvent>) {
+        let bytes = answer.map_err(|fault| fault.to_string());
+        match bytes.and_then(|value| api::downloaded(&value).map_err(|error| error.to_string())) {
+            Ok(bytes) => self.logs.arrived(piece, bytes, events),
+            Err(why) => {
+                tracing::debug!(log = %piece.log.name, why, "a piece of a log was refused");
+                self.logs.refused(piece, &why, events);
+            }
+        }
     }
 
     fn seen(&mut self, info: TaskInfo, events: &mut Vec<BuildEvent>) {

@@ -29,13 +29,13 @@ use crate::request::{Artifact, BuildRequest};
 
 /// The OSBS workflow on this machine.
 #[derive(Debug)]
-pub struct Local;
+pub(crate) struct Local;
 
 /// The name of this builder.
-pub const NAME: BuilderName = BuilderName::of("local");
+pub(crate) const NAME: BuilderName = BuilderName::of("local");
 
 /// The server of builds on this machine.
-pub const THIS_MACHINE: &str = "this machine";
+pub(crate) const THIS_MACHINE: &str = "this machine";
 
 /// How long a hub is waited for that is only asked whether a release is free.
 const HUB_PATIENCE: Duration = Duration::from_secs(10);

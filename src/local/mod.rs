@@ -12,12 +12,12 @@
 //!
 //! Each room uses only those below it.
 
-pub mod builder;
+pub(crate) mod builder;
 pub mod engine;
 pub mod image;
-pub mod options;
-pub mod order;
-pub mod registry;
+pub(crate) mod options;
+pub(crate) mod order;
+pub(crate) mod registry;
 pub mod steps;
 
 pub use steps::{Begun, Ended, Preview, begin, preview};

@@ -4,7 +4,7 @@ use super::image::export::Export;
 
 /// The options of this builder, as they were given.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct GivenOptions {
+pub(crate) struct GivenOptions {
     /// Whether to push.
     pub push: bool,
     /// Where to export to.

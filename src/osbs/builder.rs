@@ -35,10 +35,10 @@ use crate::request::check::answers::Answers;
 
 /// A PipelineRun on OpenShift, or one of OpenShift's own builds.
 #[derive(Debug)]
-pub struct Osbs;
+pub(crate) struct Osbs;
 
 /// The name of this builder.
-pub const NAME: BuilderName = BuilderName::of("osbs");
+pub(crate) const NAME: BuilderName = BuilderName::of("osbs");
 
 const MANNER: Manner = Manner {
     created: Some("build"),
@@ -76,6 +76,13 @@ impl Builder for Osbs {
 
     fn is_configured(&self, setting: &Setting<'_>) -> bool {
         setting.own.names(&NAME) || connect::is_configured(setting, &setting.own.get::<OsbsOptions>().cluster)
+    }
+
+    fn target(&self, setting: &Setting<'_>) -> Option<String> {
+        let options = setting.own.get::<OsbsOptions>().cluster;
+        // What is wrong with the file is told when it is needed.
+        let files = connect::files(setting, &options);
+        OsbsInstance::load(options.instance.as_deref(), &files).ok().and_then(|instance| instance.target)
     }
 
     fn order<'a>(&'a self, setting: Setting<'a>, wish: Wish<'a>) -> Answer<'a, Box<dyn Order + 'a>> {

@@ -17,7 +17,7 @@ const CONFIG_VARIABLE: &str = "OSBS_CONFIG";
 ///
 /// # Errors
 /// When its file is missing or malformed.
-pub async fn instance(setting: &Setting<'_>, options: &ClusterOptions) -> Result<OsbsInstance> {
+pub(crate) async fn instance(setting: &Setting<'_>, options: &ClusterOptions) -> Result<OsbsInstance> {
     let instance = OsbsInstance::load(options.instance.as_deref(), &files(setting, options))?;
     for warning in &instance.warnings {
         setting.warn(warning).await;
@@ -32,18 +32,18 @@ pub async fn instance(setting: &Setting<'_>, options: &ClusterOptions) -> Result
 }
 
 /// Whether an instance is configured. Quiet: the files may be of no concern.
-pub fn is_configured(setting: &Setting<'_>, options: &ClusterOptions) -> bool {
+pub(crate) fn is_configured(setting: &Setting<'_>, options: &ClusterOptions) -> bool {
     OsbsInstance::load(None, &files(setting, options)).is_ok_and(|instance| instance.is_configured())
 }
 
 /// Where osbs.conf is looked for.
-pub fn files(setting: &Setting<'_>, options: &ClusterOptions) -> OsbsFiles {
+pub(crate) fn files(setting: &Setting<'_>, options: &ClusterOptions) -> OsbsFiles {
     let variable = std::env::var_os(CONFIG_VARIABLE).filter(|value| !value.is_empty()).map(PathBuf::from);
     OsbsFiles::of(options.osbs_config.as_deref(), variable.as_deref(), setting.environment.config_home().as_deref())
 }
 
 /// The way to a build of which it is known where it is, as far as the options do not say otherwise.
-pub fn way_to(known: &Known, given: &ClusterOptions) -> ClusterOptions {
+pub(crate) fn way_to(known: &Known, given: &ClusterOptions) -> ClusterOptions {
     let server = known.server.as_ref().and_then(|server| server.parse().ok());
     ClusterOptions {
         instance: given.instance.clone().or_else(|| Some(known.way.profile.clone())),
@@ -58,7 +58,7 @@ pub fn way_to(known: &Known, given: &ClusterOptions) -> ClusterOptions {
 ///
 /// # Errors
 /// When no server is known, or what is named cannot be read.
-pub async fn access(setting: &Setting<'_>, options: &ClusterOptions, instance: &OsbsInstance) -> Result<Access> {
+pub(crate) async fn access(setting: &Setting<'_>, options: &ClusterOptions, instance: &OsbsInstance) -> Result<Access> {
     let sources = Sources {
         instance,
         url: options.openshift_url.clone(),
@@ -78,7 +78,7 @@ pub async fn access(setting: &Setting<'_>, options: &ClusterOptions, instance: &
 ///
 /// # Errors
 /// When the login fails, or no client can be made.
-pub async fn connect(setting: &Setting<'_>, access: Access) -> Result<Arc<Cluster>> {
+pub(crate) async fn connect(setting: &Setting<'_>, access: Access) -> Result<Arc<Cluster>> {
     let Access { config, url, namespace, login, .. } = access;
     Ok(Arc::new(Cluster::connect(config, url, namespace, login, setting.events.clone()).await?))
 }

@@ -2,9 +2,9 @@
 //!
 //! [`openshift`] finds the server and, with [`token`], [`oauth`] and [`kerberos`], the way in.
 
-pub mod kerberos;
-pub mod oauth;
-pub mod openshift;
+pub(crate) mod kerberos;
+pub(crate) mod oauth;
+pub(crate) mod openshift;
 pub mod token;
 
 use std::fmt;

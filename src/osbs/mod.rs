@@ -4,13 +4,13 @@
 //! is to build with; [`run`] makes the run and creates it once; [`watch`] follows it to its end. What is read of Tekton's objects is
 //! in [`tekton`].
 
-pub mod builder;
+pub(crate) mod builder;
 pub mod cluster;
-pub mod connect;
+pub(crate) mod connect;
 pub mod discovery;
-pub mod error;
+pub(crate) mod error;
 pub mod login;
-pub mod options;
+pub(crate) mod options;
 pub mod run;
 pub mod tekton;
 pub mod watch;

@@ -8,7 +8,7 @@ use crate::credentials::Secret;
 
 /// The options of this builder.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct OsbsOptions {
+pub(crate) struct OsbsOptions {
     /// Which cluster, and who we are there.
     pub cluster: ClusterOptions,
     /// The template to make the PipelineRun of, in place of the configured one.
@@ -19,7 +19,7 @@ pub struct OsbsOptions {
 
 /// Which cluster, and who we are there.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct ClusterOptions {
+pub(crate) struct ClusterOptions {
     /// The osbs.conf to read.
     pub osbs_config: Option<PathBuf>,
     /// The section of osbs.conf.
@@ -36,7 +36,7 @@ pub struct ClusterOptions {
 
 /// When the PipelineRun is deleted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Cleanup {
+pub(crate) enum Cleanup {
     /// Not at all.
     Never,
     /// When the build succeeded.

@@ -3,8 +3,8 @@
 //! [`user_params`] and [`naming`] say what is to be built; [`template`], [`conversion`] and [`pipeline_run`] make the object of it, or
 //! [`docker_build`] where there is no Tekton. [`once`] creates it; [`kind`] is what the two differ in.
 
-pub mod conversion;
-pub mod docker_build;
+pub(crate) mod conversion;
+pub(crate) mod docker_build;
 pub mod kind;
 pub mod naming;
 pub mod once;

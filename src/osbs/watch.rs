@@ -3,11 +3,11 @@
 //!
 //! `model` decides what follows from what was seen; here is only what waits. Nothing is polled while the connections hold.
 
-pub mod collections;
-pub mod logs;
+pub(crate) mod collections;
+pub(crate) mod logs;
 pub mod looks;
-pub mod model;
-pub mod results;
+pub(crate) mod model;
+pub(crate) mod results;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;

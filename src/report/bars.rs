@@ -36,7 +36,7 @@ impl Bars {
 
     /// Draws into memory, for tests.
     #[cfg(test)]
-    pub fn in_memory(terminal: indicatif::InMemoryTerm, columns: u16, utf8: bool) -> Bars {
+    pub(super) fn in_memory(terminal: indicatif::InMemoryTerm, columns: u16, utf8: bool) -> Bars {
         let mut bars = Bars::on(ProgressDrawTarget::term_like(Box::new(terminal)), utf8, Box::new(move || columns));
         bars.since = Instant::now().checked_sub(GRACE);
         bars

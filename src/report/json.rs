@@ -95,6 +95,7 @@ impl Formatter for Harmless {
     #[inline]
     fn write_string_fragment<W: ?Sized + Write>(&mut self, writer: &mut W, fragment: &str) -> io::Result<()> {
         // The bytes below a blank are escaped by serde. Without a branch a byte, this goes many bytes at a time.
+        #[expect(clippy::needless_bitwise_bool, reason = "no branch")]
         let is_plain = !fragment.bytes().fold(false, |found, byte| found | (byte >= 0x7f));
         if is_plain { writer.write_all(fragment.as_bytes()) } else { write_escaped(writer, fragment) }
     }

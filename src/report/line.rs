@@ -7,7 +7,7 @@ use super::sanitize;
 
 /// How a piece of a line is meant, which is what its colour says besides the words.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Tone {
+pub(crate) enum Tone {
     /// As the rest.
     Plain,
     /// Something failed.
@@ -36,36 +36,36 @@ impl Tone {
 /// A line of pieces. Whatever the text is that it is made of, the line cannot control a terminal, and what is not expected to have
 /// several lines cannot begin one.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Line(Vec<(Tone, String)>);
+pub(crate) struct Line(Vec<(Tone, String)>);
 
 impl Line {
     /// An empty line.
-    pub fn new() -> Line {
+    pub(crate) fn new() -> Line {
         Line::default()
     }
 
     /// Adds text that stays on the line.
     #[must_use]
-    pub fn add(self, text: impl Display) -> Line {
+    pub(crate) fn add(self, text: impl Display) -> Line {
         self.toned(Tone::Plain, text)
     }
 
     /// Adds text that stays on the line, in a tone.
     #[must_use]
-    pub fn toned(mut self, tone: Tone, text: impl Display) -> Line {
+    pub(crate) fn toned(mut self, tone: Tone, text: impl Display) -> Line {
         self.0.push((tone, sanitize::line(text.to_string().as_bytes()).into_owned()));
         self
     }
 
     /// Adds text that may go on for several lines.
     #[must_use]
-    pub fn text(mut self, text: impl Display) -> Line {
+    pub(crate) fn text(mut self, text: impl Display) -> Line {
         self.0.push((Tone::Plain, sanitize::text(&text.to_string())));
         self
     }
 
     /// The line without its end.
-    pub fn render(&self, color: bool) -> String {
+    pub(crate) fn render(&self, color: bool) -> String {
         let pieces = self.0.iter().map(|(tone, text)| match tone.color().filter(|_| color && !text.is_empty()) {
             Some(color) => Cow::Owned(format!("\x1b[{color}m{text}\x1b[0m")),
             None => Cow::Borrowed(text.as_str()),

@@ -3,7 +3,7 @@
 //!
 //! Every command has one [`Reporter`] from its first moment to its last event. It shows what comes on a thread of its own: a
 //! terminal that blocks must not keep the builder from noticing Ctrl-C. Text from elsewhere is made harmless where it is written
-//! ([`line`], [`json`]), so that nobody who sends an event has to think of it.
+//! ([`mod@line`], [`json`]), so that nobody who sends an event has to think of it.
 //!
 //! Only what is printed without a command being carried out (help, a command line that was not understood) is in [`text`].
 
@@ -17,7 +17,7 @@ pub mod progress;
 mod reader;
 pub mod sanitize;
 pub mod schema;
-pub mod summary;
+pub(crate) mod summary;
 mod terminal;
 pub mod text;
 mod writer;

@@ -7,7 +7,7 @@ use crate::event::{BuildOutcome, Fault, KojiBuild, Outcome};
 use super::line::{Line, Tone};
 
 /// The line rpkg ends with: `1234 buildContainer (noarch) completed successfully`.
-pub fn verdict(label: &str, outcome: &BuildOutcome) -> Line {
+pub(crate) fn verdict(label: &str, outcome: &BuildOutcome) -> Line {
     let (verdict, tone) = match outcome.outcome {
         Outcome::Succeeded => ("completed successfully", Tone::Plain),
         Outcome::Failed => ("failed", Tone::Bad),
@@ -22,7 +22,7 @@ pub fn verdict(label: &str, outcome: &BuildOutcome) -> Line {
 
 /// The result in the shape rpkg prints it in (`utils.log_result`): a key, then its items indented by two blanks. What a server
 /// always answers is there even when it is empty; a build on this machine need not have been pushed or imported.
-pub fn result_block(outcome: &BuildOutcome, by_server: bool) -> Vec<Line> {
+pub(crate) fn result_block(outcome: &BuildOutcome, by_server: bool) -> Vec<Line> {
     let mut block = Vec::new();
     let mut list = |key: &str, items: &mut dyn Iterator<Item = &str>| {
         block.push(Line::new().add(key).add(":"));
@@ -51,7 +51,7 @@ pub fn result_block(outcome: &BuildOutcome, by_server: bool) -> Vec<Line> {
 
 /// What is told besides the result: how long it took, why it failed, and what to do next. `program` is what to type for watching
 /// the build again, where that can be done. A reason that was just told is not told again.
-pub fn talk(outcome: &BuildOutcome, program: Option<&str>, is_reason_told: bool) -> Vec<Line> {
+pub(crate) fn talk(outcome: &BuildOutcome, program: Option<&str>, is_reason_told: bool) -> Vec<Line> {
     let id = &outcome.id;
     let mut talk = Vec::new();
     match outcome.outcome {
@@ -98,7 +98,7 @@ fn failure(outcome: &BuildOutcome, program: Option<&str>, is_reason_told: bool, 
 }
 
 /// An error as it is printed: what failed, the causes, and what to do next.
-pub fn fault(fault: &Fault) -> Vec<Line> {
+pub(crate) fn fault(fault: &Fault) -> Vec<Line> {
     let head = format!("Could not execute {}:", fault.command);
     let mut lines = vec![Line::new().toned(Tone::Bad, head).add(" ").text(&fault.message)];
     lines.extend(fault.causes.iter().map(|cause| Line::new().add("  caused by: ").text(cause)));
@@ -107,7 +107,7 @@ pub fn fault(fault: &Fault) -> Vec<Line> {
 }
 
 /// `4 min 20 s`; hours where there are any, tenths below a second.
-pub fn duration(duration: Duration) -> String {
+pub(crate) fn duration(duration: Duration) -> String {
     let seconds = duration.as_secs();
     match (seconds / 3600, seconds / 60 % 60, seconds % 60) {
         (0, 0, 0) if duration.subsec_millis() >= 100 => format!("0.{} s", duration.subsec_millis() / 100),

@@ -30,7 +30,7 @@ pub(super) struct Writer<Out, Err> {
 }
 
 impl<Out: Write, Err: Write> Writer<Out, Err> {
-    /// Nothing is drawn before [`Writer::draw`].
+    /// Nothing is drawn before the first event that draws.
     pub(super) fn new(mode: &OutputMode, out: Out, err: Err, bars: Option<Bars>) -> Self {
         Writer {
             out,

@@ -69,6 +69,9 @@ pub struct Plan {
 }
 
 /// Makes the build request for `checkout`, or says why there is none.
+///
+/// # Errors
+/// When options and checkout do not make a build.
 pub fn plan(input: &PlanInput<'_>, checkout: &Checkout) -> Result<Plan, PlanError> {
     let input = PlanInput {
         release: given(input.release),

@@ -130,9 +130,9 @@ async fn a_session_that_expires_or_is_forgotten_is_replaced_and_that_is_told() {
         session.log_in(password()).await.expect("a session");
         let (_, baseline) = ask(&mut session).await;
         if how == "expired" {
-            hub.expire_sessions()
+            hub.expire_sessions();
         } else {
-            hub.forget_sessions()
+            hub.forget_sessions();
         }
         submit(&mut session, &request(), baseline, &mut Creation::new(Interrupt::new())).await.expect("a task");
         assert_eq!((hub.tasks().len(), hub.calls("login").len()), (1, 2), "{how}");

@@ -202,7 +202,7 @@ async fn round(seed: u64) -> Told {
     let mut random = Random(seed);
     let callnum = random.one_of(&[Callnum::Session, Callnum::Old, Callnum::Off]);
     let old_sessions = random.below(8) == 0;
-    let hub = Hub::start(HubOptions { callnum, old_sessions, ..HubOptions::default() });
+    let hub = Hub::start(HubOptions { old_sessions, callnum, ..HubOptions::default() });
     (0..random.below(3)).for_each(|_| add_other(&hub));
     let orders = inject(&hub, &mut random);
     let (mut session, mut receiver) = session(&hub);

@@ -115,10 +115,10 @@ fn an_ended_session_is_mended_before_the_submit() {
         let running = world.start(&["--nowait"]);
         world.hub.wait_for_calls("getBuildTarget", 1, PATIENCE);
         if forget {
-            world.hub.forget_sessions()
+            world.hub.forget_sessions();
         } else {
-            world.hub.expire_sessions()
-        };
+            world.hub.expire_sessions();
+        }
         let run = running.finish();
         assert_eq!(run.status, Some(0), "{run}");
         assert_eq!(world.hub.tasks().len(), 1, "{run}");

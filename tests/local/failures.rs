@@ -15,7 +15,7 @@ use crate::support::sandbox::Finished;
 use crate::support::sandbox::on_terminal;
 
 /// A Dockerfile that does this in `RUN`.
-pub fn running(command: &str) -> String {
+pub(super) fn running(command: &str) -> String {
     DOCKERFILE.replace("RUN echo hello > /hello", &format!("RUN {command}"))
 }
 

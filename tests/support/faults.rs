@@ -2,7 +2,7 @@
 
 /// To be called when a server is dropped, with what it still has in store. Panics if there is anything, unless the test has
 /// failed already.
-pub fn all_happened(left: &[String]) {
+pub(crate) fn all_happened(left: &[String]) {
     if !std::thread::panicking() {
         assert!(left.is_empty(), "faults that never happened:\n{}", left.join("\n"));
     }

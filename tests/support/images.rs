@@ -21,7 +21,7 @@ const APPLETS: [&str; 26] = [
 const FOLDERS: [&str; 9] = ["bin", "etc", "etc/yum.repos.d", "root", "tmp", "usr", "usr/bin", "var", "var/lib"];
 
 /// An image to be.
-pub struct BaseImage {
+pub(crate) struct BaseImage {
     /// Labels.
     pub labels: BTreeMap<String, String>,
     /// `NAME=VALUE`.
@@ -57,24 +57,24 @@ impl Default for BaseImage {
 
 impl BaseImage {
     /// Adds a label.
-    pub fn label(mut self, name: &str, value: &str) -> Self {
+    pub(crate) fn label(mut self, name: &str, value: &str) -> Self {
         self.labels.insert(name.to_owned(), value.to_owned());
         self
     }
 
     /// Adds a file.
-    pub fn file(mut self, path: &str, content: &[u8]) -> Self {
+    pub(crate) fn file(mut self, path: &str, content: &[u8]) -> Self {
         self.files.push((path.to_owned(), content.to_vec()));
         self
     }
 
     /// Makes the image and pushes it as `REPOSITORY:TAG`, in Docker's format; its digest comes back.
-    pub fn push(&self, registry: &Registry, name: &str) -> String {
+    pub(crate) fn push(&self, registry: &Registry, name: &str) -> String {
         self.push_as(registry, name, "v2s2")
     }
 
     /// The same in the format that skopeo calls `v2s2` or `oci`.
-    pub fn push_as(&self, registry: &Registry, name: &str, format: &str) -> String {
+    pub(crate) fn push_as(&self, registry: &Registry, name: &str, format: &str) -> String {
         let folder = tempfile::tempdir().expect("a folder");
         let layout = folder.path().join("layout");
         let manifest = self.write(&layout);
@@ -150,7 +150,7 @@ impl BaseImage {
     }
 
     /// Writes its file system as a compressed archive, for `FROM scratch` and `ADD`.
-    pub fn rootfs(&self, path: &Path) {
+    pub(crate) fn rootfs(&self, path: &Path) {
         let mut encoder = GzEncoder::new(fs::File::create(path).expect("a file"), Compression::fast());
         std::io::Write::write_all(&mut encoder, &self.tar()).expect("compressing");
         encoder.finish().expect("compressing");
@@ -158,7 +158,7 @@ impl BaseImage {
 }
 
 /// Pushes several images, one an architecture, as one list; its digest comes back.
-pub fn push_list(registry: &Registry, name: &str, images: &[BaseImage]) -> String {
+pub(crate) fn push_list(registry: &Registry, name: &str, images: &[BaseImage]) -> String {
     let folder = tempfile::tempdir().expect("a folder");
     let layout = folder.path().join("layout");
     let manifests: Vec<Json> = images.iter().map(|image| image.write(&layout)).collect();
@@ -242,7 +242,7 @@ fn busybox() -> PathBuf {
 }
 
 /// A small tree with this machine's `rpm` in it, so that images made of it can install packages.
-pub fn tree_with_rpm(to: &Path) {
+pub(crate) fn tree_with_rpm(to: &Path) {
     let script = r#"set -e
 for f in $(command -v rpm) $(ldd "$(command -v rpm)" | grep -o '/[^ ]*'); do mkdir -p "$1$(dirname "$f")"; cp -L "$f" "$1$f"; done
 mkdir -p "$1/usr/lib" "$1/var/lib/rpm"; cp -a /usr/lib/rpm "$1/usr/lib/"; if [ -d /lib64 ]; then mkdir -p "$1/lib64"; cp -L /lib64/ld-* "$1/lib64/"; fi"#;

@@ -7,7 +7,7 @@ use fedpkg_container_build::report::schema;
 use serde_json::Value;
 
 /// Whether a command line asks our program for JSON, and not for a page of help.
-pub fn is_asked(command: &Command) -> bool {
+pub(crate) fn is_asked(command: &Command) -> bool {
     let words: Vec<_> = command.get_args().map(|word| word.to_string_lossy()).collect();
     let is_json = words.iter().any(|word| word == "--output=json" || word == "--json")
         || words.windows(2).any(|pair| pair[0] == "--output" && pair[1] == "json");
@@ -16,13 +16,13 @@ pub fn is_asked(command: &Command) -> bool {
 }
 
 /// The lines of a stream, each of which is an object.
-pub fn lines(stdout: &str) -> Vec<Value> {
+pub(crate) fn lines(stdout: &str) -> Vec<Value> {
     let parsed = |line: &str| serde_json::from_str(line).unwrap_or_else(|error| panic!("no JSON: {line}: {error}"));
     stdout.lines().map(parsed).collect()
 }
 
 /// The only line of a type.
-pub fn only(stdout: &str, kind: &str) -> Value {
+pub(crate) fn only(stdout: &str, kind: &str) -> Value {
     let mut of_kind: Vec<Value> = lines(stdout).into_iter().filter(|line| line["type"] == kind).collect();
     assert_eq!(of_kind.len(), 1, "lines of type {kind} in:\n{stdout}");
     of_kind.remove(0)
@@ -30,7 +30,7 @@ pub fn only(stdout: &str, kind: &str) -> Value {
 
 /// Holds a whole stream to the schema: each line, the first and the last one, and the exit code in it. A program that was killed had no
 /// time for its last line, and may have been in the middle of one.
-pub fn hold(stdout: &str, status: Option<i32>) {
+pub(crate) fn hold(stdout: &str, status: Option<i32>) {
     let whole = if status.is_some() { stdout } else { &stdout[..stdout.rfind('\n').map_or(0, |end| end + 1)] };
     let lines = lines(whole);
     for (number, line) in lines.iter().enumerate() {

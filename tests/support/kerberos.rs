@@ -12,15 +12,15 @@ use std::time::{Duration, Instant};
 use super::peers;
 
 /// The realm's only user and their password.
-pub const USER: &str = "packager";
+pub(crate) const USER: &str = "packager";
 const PASSWORD: &str = "secret";
 const REALM: &str = "EXAMPLE.TEST";
 
 /// Header in which Apache tells the hub who logged in.
-pub const USER_HEADER: &str = "X-Remote-User";
+pub(crate) const USER_HEADER: &str = "X-Remote-User";
 
 /// A running realm with a web server in it.
-pub struct Realm {
+pub(crate) struct Realm {
     folder: PathBuf,
     children: Vec<Child>,
     https_port: u16,
@@ -29,7 +29,7 @@ pub struct Realm {
 impl Realm {
     /// Starts KDC and web server in `folder`; the web server hands everything to the hub at `127.0.0.1:hub_port`, with the
     /// TLS certificate and key given as PEM files. `None` where a program is missing.
-    pub fn start(folder: &Path, hub_port: u16, certificate: &Path, key: &Path) -> Option<Realm> {
+    pub(crate) fn start(folder: &Path, hub_port: u16, certificate: &Path, key: &Path) -> Option<Realm> {
         let kdb5_util = peers::program("kdb5_util")?;
         let kadmin = peers::program("kadmin.local")?;
         let krb5kdc = peers::program("krb5kdc")?;
@@ -64,12 +64,12 @@ impl Realm {
     }
 
     /// The hub's address through the web server.
-    pub fn hub_url(&self) -> String {
+    pub(crate) fn hub_url(&self) -> String {
         format!("https://localhost:{}/kojihub", self.https_port)
     }
 
     /// What a client needs in its environment: the realm's configuration and a credential cache.
-    pub fn environment(&self, cache: &str) -> [(&'static str, String); 2] {
+    pub(crate) fn environment(&self, cache: &str) -> [(&'static str, String); 2] {
         [
             ("KRB5_CONFIG", self.folder.join("krb5.conf").display().to_string()),
             ("KRB5CCNAME", format!("FILE:{}", self.folder.join(cache).display())),
@@ -77,7 +77,7 @@ impl Realm {
     }
 
     /// Gets a ticket for the user into a credential cache, e.g. with `lifetime` "2s".
-    pub fn kinit(&self, cache: &str, lifetime: &str) {
+    pub(crate) fn kinit(&self, cache: &str, lifetime: &str) {
         let mut command = Command::new("kinit");
         command.args(["-l", lifetime, USER]).envs(self.environment(cache));
         let mut child =
@@ -88,7 +88,7 @@ impl Realm {
     }
 
     /// Waits until the tickets of a credential cache have ended.
-    pub fn await_end(&self, cache: &str) {
+    pub(crate) fn await_end(&self, cache: &str) {
         let is_valid =
             || Command::new("klist").arg("-s").envs(self.environment(cache)).status().expect("klist").success();
         while is_valid() {

@@ -11,7 +11,7 @@ use super::sandbox::{Finished, Repository, Sandbox};
 use super::world::{PASSWORD, Running, write_profile};
 
 /// A Dockerfile that builds.
-pub const DOCKERFILE: &str = "\
+pub(crate) const DOCKERFILE: &str = "\
 # A demo.
 FROM fedora:42
 LABEL com.redhat.component=demo-container \\
@@ -21,7 +21,7 @@ CMD [\"/bin/cat\", \"/hello\"]
 ";
 
 /// A sandbox and a registry.
-pub struct LocalWorld {
+pub(crate) struct LocalWorld {
     /// Folders, git, the program.
     pub sandbox: Sandbox,
     /// The registry that the program's configuration names.
@@ -33,12 +33,12 @@ pub struct LocalWorld {
 
 impl LocalWorld {
     /// A world with a registry of plain http; `None` when this machine lacks something, which is told.
-    pub fn new() -> Option<LocalWorld> {
+    pub(crate) fn new() -> Option<LocalWorld> {
         LocalWorld::with(RegistryOptions::default(), "")
     }
 
     /// The same with another registry, and more lines for the section of local builds.
-    pub fn with(options: RegistryOptions, section: &str) -> Option<LocalWorld> {
+    pub(crate) fn with(options: RegistryOptions, section: &str) -> Option<LocalWorld> {
         if !image_tools() {
             return None;
         }
@@ -51,7 +51,7 @@ impl LocalWorld {
     }
 
     /// A world with a Koji hub as well.
-    pub fn with_hub(options: HubOptions, section: &str) -> Option<LocalWorld> {
+    pub(crate) fn with_hub(options: HubOptions, section: &str) -> Option<LocalWorld> {
         let mut world = LocalWorld::new()?;
         let hub = Hub::start(options);
         write_profile(&world.sandbox, &hub, "");
@@ -62,12 +62,12 @@ impl LocalWorld {
     }
 
     /// The hub of [`LocalWorld::with_hub`].
-    pub fn hub(&self) -> &Hub {
+    pub(crate) fn hub(&self) -> &Hub {
         self.hub.as_ref().expect("a world with a hub")
     }
 
     /// Writes the configuration anew, with more lines for the section of local builds.
-    pub fn configure(&self, section: &str) {
+    pub(crate) fn configure(&self, section: &str) {
         let address = self.registry.address();
         let insecure =
             if section.contains("insecure_registries") { "" } else { &format!("insecure_registries = {address}\n") };
@@ -85,7 +85,7 @@ impl LocalWorld {
     }
 
     /// A clone of `container/foo` with this Dockerfile, committed and not pushed.
-    pub fn clone(&self, dockerfile: &str) -> Repository<'_> {
+    pub(crate) fn clone(&self, dockerfile: &str) -> Repository<'_> {
         let clone = self.sandbox.container();
         clone.write("Dockerfile", dockerfile);
         clone.commit("Build this");
@@ -93,7 +93,7 @@ impl LocalWorld {
     }
 
     /// Our program in the clone's folder.
-    pub fn command(&self, arguments: &[&str]) -> Command {
+    pub(crate) fn command(&self, arguments: &[&str]) -> Command {
         let mut command = self.sandbox.command(&self.sandbox.root().join("foo"));
         command.arg("-C").arg(self.sandbox.root().join("etc/fedpkg.conf"));
         if self.hub.is_some() {
@@ -104,22 +104,22 @@ impl LocalWorld {
     }
 
     /// Builds, to the end.
-    pub fn build(&self, arguments: &[&str]) -> Finished {
+    pub(crate) fn build(&self, arguments: &[&str]) -> Finished {
         self.sandbox.finish(self.command(arguments))
     }
 
     /// Begins to build, in a process group of its own.
-    pub fn start(&self, arguments: &[&str]) -> Running<'_> {
+    pub(crate) fn start(&self, arguments: &[&str]) -> Running<'_> {
         Running::start(self.command(arguments), &self.sandbox)
     }
 
     /// The folder of everything that can be made again.
-    pub fn cache(&self) -> PathBuf {
+    pub(crate) fn cache(&self) -> PathBuf {
         self.sandbox.home().join(".cache/fedpkg-container-build")
     }
 
     /// The only folder of results, or the newest.
-    pub fn results(&self) -> PathBuf {
+    pub(crate) fn results(&self) -> PathBuf {
         let folder = self.sandbox.home().join(".local/state/fedpkg-container-build/builds");
         let mut builds: Vec<PathBuf> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
         builds.sort();
@@ -127,7 +127,7 @@ impl LocalWorld {
     }
 
     /// buildah on the storage of the builds.
-    pub fn buildah(&self, arguments: &[&str]) -> String {
+    pub(crate) fn buildah(&self, arguments: &[&str]) -> String {
         let runroot = std::fs::read_dir(self.sandbox.root().join("run/fedpkg-container-build"))
             .unwrap()
             .next()
@@ -148,12 +148,12 @@ impl LocalWorld {
     }
 
     /// Working containers that are in the storage.
-    pub fn containers(&self) -> usize {
+    pub(crate) fn containers(&self) -> usize {
         self.buildah(&["containers", "--quiet"]).lines().count()
     }
 
     /// Mounts below the sandbox.
-    pub fn mounts(&self) -> usize {
+    pub(crate) fn mounts(&self) -> usize {
         let mounts = std::fs::read_to_string("/proc/self/mounts").unwrap();
         mounts.lines().filter(|line| line.contains(&*self.sandbox.root().to_string_lossy())).count()
     }

@@ -21,16 +21,16 @@ use super::koji_hub::tls;
 use super::serving::{self, Answer, Port, closed};
 
 /// What every file says of its age.
-pub const LAST_MODIFIED: &str = "Wed, 21 Oct 2015 07:28:00 GMT";
+pub(crate) const LAST_MODIFIED: &str = "Wed, 21 Oct 2015 07:28:00 GMT";
 /// The same in seconds since 1970.
-pub const LAST_MODIFIED_SECONDS: u64 = 1_445_412_480;
+pub(crate) const LAST_MODIFIED_SECONDS: u64 = 1_445_412_480;
 
 /// How much is sent at a time.
 const PIECE: u64 = 64 * 1024;
 
 /// What the server does with one request instead of answering it as it should.
 #[derive(Debug, Clone)]
-pub enum Trick {
+pub(crate) enum Trick {
     /// Answers with this status.
     Status(u16),
     /// Answers with this status and asks for patience.
@@ -84,7 +84,7 @@ impl Content {
 
 /// A request as it came.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Recorded {
+pub(crate) struct Recorded {
     /// Path and query, encoded as they were sent.
     pub path: String,
     pub headers: HeaderMap,
@@ -92,7 +92,7 @@ pub struct Recorded {
 
 impl Recorded {
     /// A header's text, where it is there.
-    pub fn header(&self, name: &str) -> Option<&str> {
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name).and_then(|value| value.to_str().ok())
     }
 }
@@ -107,7 +107,7 @@ struct State {
 }
 
 /// A running server; it stops when it is dropped, which fails the test when a trick never happened.
-pub struct Lookaside {
+pub(crate) struct Lookaside {
     state: Arc<Mutex<State>>,
     port: u16,
     https_port: Option<u16>,
@@ -116,12 +116,12 @@ pub struct Lookaside {
 }
 
 impl Lookaside {
-    pub fn start() -> Lookaside {
+    pub(crate) fn start() -> Lookaside {
         Lookaside::start_with(None)
     }
 
     /// Also listens for https; the authority's certificate is `ca.crt` in the folder.
-    pub fn start_tls(folder: &Path) -> Lookaside {
+    pub(crate) fn start_tls(folder: &Path) -> Lookaside {
         Lookaside::start_with(Some(tls::set_up(folder)))
     }
 
@@ -147,25 +147,25 @@ impl Lookaside {
     }
 
     /// The server's address, without a slash at its end.
-    pub fn url(&self) -> String {
+    pub(crate) fn url(&self) -> String {
         format!("http://127.0.0.1:{}", self.port)
     }
 
-    pub fn https_url(&self) -> String {
+    pub(crate) fn https_url(&self) -> String {
         format!("https://127.0.0.1:{}", self.https_port.expect("a server with https"))
     }
 
     /// Serves a file under a path, encoded as it will be asked for.
-    pub fn file(&self, path: &str, content: &[u8]) {
+    pub(crate) fn file(&self, path: &str, content: &[u8]) {
         self.serve(path, Content::Bytes(Bytes::copy_from_slice(content)), "text/plain");
     }
 
-    pub fn file_of_type(&self, path: &str, content: &[u8], content_type: &str) {
+    pub(crate) fn file_of_type(&self, path: &str, content: &[u8], content_type: &str) {
         self.serve(path, Content::Bytes(Bytes::copy_from_slice(content)), content_type);
     }
 
     /// Serves a big file that takes little memory.
-    pub fn repeated(&self, path: &str, block: &[u8], times: u64) {
+    pub(crate) fn repeated(&self, path: &str, block: &[u8], times: u64) {
         self.serve(path, Content::Repeated(Bytes::copy_from_slice(block), times), "application/octet-stream");
     }
 
@@ -174,31 +174,31 @@ impl Lookaside {
     }
 
     /// The next requests for a path meet these tricks, one each.
-    pub fn tricks(&self, path: &str, tricks: impl IntoIterator<Item = Trick>) {
+    pub(crate) fn tricks(&self, path: &str, tricks: impl IntoIterator<Item = Trick>) {
         self.lock().tricks.entry(path.to_owned()).or_default().extend(tricks);
     }
 
     /// Sends no faster than this on each connection.
-    pub fn throttle(&self, bytes_per_second: u64) {
+    pub(crate) fn throttle(&self, bytes_per_second: u64) {
         self.lock().bytes_per_second = Some(bytes_per_second);
     }
 
     /// As fast as possible again.
-    pub fn unthrottle(&self) {
+    pub(crate) fn unthrottle(&self) {
         self.lock().bytes_per_second = None;
     }
 
     /// From now on no file is sent before so many are asked for at the same time; then those are sent, and the next ones wait.
-    pub fn send_at_once(&self, files: usize) {
+    pub(crate) fn send_at_once(&self, files: usize) {
         self.lock().meeting = Some(Arc::new(Barrier::new(files)));
     }
 
-    pub fn requests(&self) -> Vec<Recorded> {
+    pub(crate) fn requests(&self) -> Vec<Recorded> {
         self.lock().requests.clone()
     }
 
     /// The paths that were asked for, in order.
-    pub fn paths(&self) -> Vec<String> {
+    pub(crate) fn paths(&self) -> Vec<String> {
         self.lock().requests.iter().map(|request| request.path.clone()).collect()
     }
 

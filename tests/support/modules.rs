@@ -9,25 +9,25 @@ use std::str::FromStr as _;
 use proc_macro2::{Delimiter, Group, TokenStream, TokenTree};
 
 /// A module by its path: `["koji", "session"]`; the crate itself is empty.
-pub type Module = Vec<String>;
+pub(crate) type Module = Vec<String>;
 
 /// Which modules there are, and what each uses.
 #[derive(Debug, Default)]
-pub struct Modules {
+pub(crate) struct Modules {
     /// Every module, and the paths that stand in it, from the crate on.
     uses: BTreeMap<Module, BTreeSet<Module>>,
 }
 
 impl Modules {
     /// Reads all modules below `lib.rs` of a folder.
-    pub fn read(source: &Path) -> Modules {
+    pub(crate) fn read(source: &Path) -> Modules {
         let mut modules = Modules::default();
         modules.read_file(source, &source.join("lib.rs"), &Vec::new());
         modules
     }
 
     /// Takes a module's text; for tests of this reader.
-    pub fn with(mut self, module: &str, text: &str) -> Modules {
+    pub(crate) fn with(mut self, module: &str, text: &str) -> Modules {
         self.add(&path(module), text);
         self
     }
@@ -52,12 +52,12 @@ impl Modules {
     }
 
     /// The modules at the top, by name.
-    pub fn rooms(&self) -> BTreeSet<&str> {
+    pub(crate) fn rooms(&self) -> BTreeSet<&str> {
         self.uses.keys().filter_map(|module| module.first()).map(String::as_str).collect()
     }
 
     /// What each module uses of other modules.
-    pub fn arrows(&self) -> impl Iterator<Item = (&Module, &[String])> {
+    pub(crate) fn arrows(&self) -> impl Iterator<Item = (&Module, &[String])> {
         self.uses.iter().flat_map(|(from, paths)| {
             let known = paths.iter().map(|path| self.known(path));
             known.filter(move |to| *to != from.as_slice()).map(move |to| (from, to))
@@ -72,7 +72,7 @@ impl Modules {
 
     /// The circles of siblings: children of one parent that use each other, by themselves or by what is below them. A parent and
     /// its children may use each other.
-    pub fn circles(&self) -> BTreeSet<String> {
+    pub(crate) fn circles(&self) -> BTreeSet<String> {
         let mut siblings: BTreeMap<&[String], BTreeMap<&str, BTreeSet<&str>>> = BTreeMap::new();
         for (from, to) in self.arrows() {
             let shared = from.iter().zip(to).take_while(|(a, b)| a == b).count();

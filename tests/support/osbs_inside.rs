@@ -14,7 +14,7 @@ use fedpkg_container_build::osbs::login::token::{Token, TokenSource};
 use super::kube_api::{KubeApi, NAMESPACE, TOKEN};
 
 /// A connection to a server, and what was told.
-pub struct Inside {
+pub(crate) struct Inside {
     /// Where everything runs.
     pub runtime: tokio::runtime::Runtime,
     /// The connection. It waits a thousandth of the usual time before it tries again.
@@ -24,7 +24,7 @@ pub struct Inside {
 
 impl Inside {
     /// Connects to a server.
-    pub fn new(server: &KubeApi) -> Inside {
+    pub(crate) fn new(server: &KubeApi) -> Inside {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let told = Arc::new(Mutex::new(Vec::new()));
         let url: url::Url = server.url().parse().unwrap();
@@ -45,7 +45,7 @@ impl Inside {
     }
 
     /// What was told since the last time.
-    pub fn told(&self) -> Vec<BuildEvent> {
+    pub(crate) fn told(&self) -> Vec<BuildEvent> {
         // Who listens does so only while something else is done.
         self.runtime.block_on(async {
             for _ in 0..100 {

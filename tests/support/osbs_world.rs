@@ -7,7 +7,7 @@ use super::sandbox::{Finished, Repository, Sandbox};
 use super::world::Running;
 
 /// A site's template, as osbs-client's documentation has it.
-pub const TEMPLATE: &str = "apiVersion: tekton.dev/v1beta1
+pub(crate) const TEMPLATE: &str = "apiVersion: tekton.dev/v1beta1
 kind: PipelineRun
 metadata:
   name: '$osbs_pipeline_run_name'
@@ -28,7 +28,7 @@ spec:
 ";
 
 /// A sandbox and a cluster.
-pub struct OsbsWorld {
+pub(crate) struct OsbsWorld {
     /// Folders, git, the program.
     pub sandbox: Sandbox,
     /// The cluster that osbs.conf names.
@@ -37,12 +37,12 @@ pub struct OsbsWorld {
 
 impl OsbsWorld {
     /// A cluster with Tekton, a template, and a token in osbs.conf.
-    pub fn new() -> OsbsWorld {
+    pub(crate) fn new() -> OsbsWorld {
         OsbsWorld::with(Options::default(), &format!("token = {TOKEN}\n"))
     }
 
     /// A cluster as `options` say, and more lines for osbs.conf.
-    pub fn with(options: Options, more: &str) -> OsbsWorld {
+    pub(crate) fn with(options: Options, more: &str) -> OsbsWorld {
         let sandbox = Sandbox::new();
         let server = KubeApi::with(options);
         let template = sandbox.write("etc/template.yaml", TEMPLATE);
@@ -54,7 +54,7 @@ impl OsbsWorld {
     }
 
     /// Writes osbs.conf with what leads to the cluster and more lines.
-    pub fn configure(&self, more: &str) {
+    pub(crate) fn configure(&self, more: &str) {
         let url = self.server.url();
         self.sandbox.write(
             "home/.config/osbs.conf",
@@ -66,37 +66,37 @@ impl OsbsWorld {
     }
 
     /// A clone of `container/foo` on branch f40.
-    pub fn clone(&self) -> Repository<'_> {
+    pub(crate) fn clone(&self) -> Repository<'_> {
         self.sandbox.container()
     }
 
     /// Our program in the clone, with the options that every test needs before `arguments`.
-    pub fn command(&self, arguments: &[&str]) -> Command {
+    pub(crate) fn command(&self, arguments: &[&str]) -> Command {
         self.sandbox.command_in_clone(arguments)
     }
 
     /// Runs our program to its end.
-    pub fn run(&self, arguments: &[&str]) -> Finished {
+    pub(crate) fn run(&self, arguments: &[&str]) -> Finished {
         self.sandbox.finish(self.command(arguments))
     }
 
     /// Runs `container-build --build-with osbs` to its end.
-    pub fn build(&self, arguments: &[&str]) -> Finished {
+    pub(crate) fn build(&self, arguments: &[&str]) -> Finished {
         self.run(&[&["container-build", "--build-with", "osbs"], arguments].concat())
     }
 
     /// Starts our program and leaves it running, in a process group of its own.
-    pub fn start(&self, arguments: &[&str]) -> Running<'_> {
+    pub(crate) fn start(&self, arguments: &[&str]) -> Running<'_> {
         Running::start(self.command(arguments), &self.sandbox)
     }
 
     /// Starts `container-build --build-with osbs`.
-    pub fn start_build(&self, arguments: &[&str]) -> Running<'_> {
+    pub(crate) fn start_build(&self, arguments: &[&str]) -> Running<'_> {
         self.start(&[&["container-build", "--build-with", "osbs"], arguments].concat())
     }
 
     /// Starts a build of the clone, and begins the run that it creates, of a pipeline with these tasks.
-    pub fn begin(&self, arguments: &[&str], tasks: &[&str]) -> (Running<'_>, Run) {
+    pub(crate) fn begin(&self, arguments: &[&str], tasks: &[&str]) -> (Running<'_>, Run) {
         self.clone();
         let build = self.start_build(arguments);
         let run = self.server.await_run();

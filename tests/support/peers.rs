@@ -8,7 +8,7 @@ use std::sync::OnceLock;
 
 /// The Python interpreter of the virtual environment that holds the peers (`$PEERS_VENV`, else `target/peers`), where it
 /// really has them all.
-pub fn python() -> Option<PathBuf> {
+pub(crate) fn python() -> Option<PathBuf> {
     static FOUND: OnceLock<Result<PathBuf, String>> = OnceLock::new();
     match FOUND.get_or_init(find_python) {
         Ok(python) => Some(python.clone()),
@@ -32,7 +32,7 @@ fn find_python() -> Result<PathBuf, String> {
 }
 
 /// Finds a program on `PATH` or in the system's administration folders.
-pub fn program(name: &str) -> Option<PathBuf> {
+pub(crate) fn program(name: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let found = std::env::split_paths(&path)
         .chain(["/usr/sbin", "/sbin"].map(PathBuf::from))
@@ -45,7 +45,7 @@ pub fn program(name: &str) -> Option<PathBuf> {
 }
 
 /// Whether a file that a test needs is there.
-pub fn present(path: &Path) -> bool {
+pub(crate) fn present(path: &Path) -> bool {
     let there = path.exists();
     if !there {
         skip(&path.display().to_string());
@@ -54,7 +54,7 @@ pub fn present(path: &Path) -> bool {
 }
 
 /// Says that a test is skipped for want of something, or fails where nothing is skipped.
-pub fn skip(what: &str) {
+pub(crate) fn skip(what: &str) {
     assert!(std::env::var_os("CI").is_none(), "{what} is missing, and in CI nothing is skipped");
     eprintln!("SKIPPED: {what} is missing on this machine");
 }

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 /// A process.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Process {
+pub(crate) struct Process {
     /// Its id.
     pub id: u32,
     /// Its arguments, with blanks between them.
@@ -16,18 +16,18 @@ pub struct Process {
 
 impl Process {
     /// Sends it a signal by its name (`KILL`). It may be gone already.
-    pub fn signal(&self, name: &str) {
+    pub(crate) fn signal(&self, name: &str) {
         let _ = Command::new("kill").arg(format!("-{name}")).arg(self.id.to_string()).output();
     }
 
     /// The name of the program, as the kernel has it.
-    pub fn name(&self) -> String {
+    pub(crate) fn name(&self) -> String {
         fs::read_to_string(format!("/proc/{}/comm", self.id)).unwrap_or_default().trim_end().to_owned()
     }
 }
 
 /// Processes that have this text in their arguments; those that have ended and were not waited for have none.
-pub fn mentioning(text: &str) -> Vec<Process> {
+pub(crate) fn mentioning(text: &str) -> Vec<Process> {
     let entries = fs::read_dir("/proc").expect("/proc").flatten();
     let ids = entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
     let processes = ids.filter(|id| *id != std::process::id()).map(|id| Process { id, arguments: arguments(id) });
@@ -35,7 +35,7 @@ pub fn mentioning(text: &str) -> Vec<Process> {
 }
 
 /// Waits until there is a process with just these arguments, and returns it.
-pub fn wait_for(arguments: &str, patience: Duration) -> Process {
+pub(crate) fn wait_for(arguments: &str, patience: Duration) -> Process {
     let deadline = Instant::now() + patience;
     loop {
         if let Some(process) = mentioning(arguments).into_iter().find(|process| process.arguments == arguments) {
@@ -47,7 +47,7 @@ pub fn wait_for(arguments: &str, patience: Duration) -> Process {
 }
 
 /// Waits until no process has this text in its arguments; those that are left when that takes too long come back.
-pub fn left_after(text: &str, patience: Duration) -> Vec<Process> {
+pub(crate) fn left_after(text: &str, patience: Duration) -> Vec<Process> {
     let deadline = Instant::now() + patience;
     loop {
         let left = mentioning(text);
@@ -59,7 +59,7 @@ pub fn left_after(text: &str, patience: Duration) -> Vec<Process> {
 }
 
 /// Processes that use a file below `folder`, or have it as their root or current folder, or have it in their arguments.
-pub fn of_folder(folder: &Path) -> Vec<Process> {
+pub(crate) fn of_folder(folder: &Path) -> Vec<Process> {
     let text = folder.to_string_lossy();
     let entries = fs::read_dir("/proc").expect("/proc").flatten();
     let ids = entries.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());

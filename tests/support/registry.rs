@@ -15,7 +15,7 @@ use super::peers;
 
 /// How a registry is started.
 #[derive(Default)]
-pub struct RegistryOptions {
+pub(crate) struct RegistryOptions {
     /// Speak https, with a certificate that nobody trusts yet.
     pub tls: bool,
     /// Let nobody in but this user with this password.
@@ -23,7 +23,7 @@ pub struct RegistryOptions {
 }
 
 /// A registry that runs.
-pub struct Registry {
+pub(crate) struct Registry {
     folder: TempDir,
     port: u16,
     options: RegistryOptions,
@@ -31,18 +31,18 @@ pub struct Registry {
 }
 
 /// Programs that tests with images need besides the registry; `false` when one is missing, which is told.
-pub fn image_tools() -> bool {
+pub(crate) fn image_tools() -> bool {
     ["buildah", "skopeo", "docker-registry", "setpriv", "busybox"].iter().all(|tool| peers::program(tool).is_some())
 }
 
 impl Registry {
     /// Starts one without any fuss: plain http, everybody may do everything.
-    pub fn start() -> Registry {
+    pub(crate) fn start() -> Registry {
         Registry::with(RegistryOptions::default())
     }
 
     /// Starts one.
-    pub fn with(options: RegistryOptions) -> Registry {
+    pub(crate) fn with(options: RegistryOptions) -> Registry {
         let folder = tempfile::Builder::new().prefix("fcb-registry-").tempdir().expect("a folder");
         let port = TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("an address").port();
         if options.tls {
@@ -74,7 +74,7 @@ impl Registry {
     }
 
     /// Starts it on the same port with the same data.
-    pub fn start_again(&mut self) {
+    pub(crate) fn start_again(&mut self) {
         let root = self.folder.path();
         let log = File::options().create(true).append(true).open(root.join("log")).expect("a log");
         let child = Command::new("setpriv")
@@ -94,7 +94,7 @@ impl Registry {
     }
 
     /// Ends it; what it has is kept.
-    pub fn stop(&mut self) {
+    pub(crate) fn stop(&mut self) {
         if let Some(mut child) = self.child.take() {
             let _ = child.kill();
             let _ = child.wait();
@@ -102,17 +102,17 @@ impl Registry {
     }
 
     /// `127.0.0.1:PORT`.
-    pub fn address(&self) -> String {
+    pub(crate) fn address(&self) -> String {
         format!("127.0.0.1:{}", self.port)
     }
 
     /// The certificate to trust it by.
-    pub fn ca_file(&self) -> PathBuf {
+    pub(crate) fn ca_file(&self) -> PathBuf {
         self.folder.path().join("ca.crt")
     }
 
     /// A file with the credentials of its user.
-    pub fn authfile(&self) -> PathBuf {
+    pub(crate) fn authfile(&self) -> PathBuf {
         use base64::Engine as _;
         let (user, password) = self.options.user.expect("a registry with a user");
         let auth = base64::engine::general_purpose::STANDARD.encode(format!("{user}:{password}"));
@@ -123,7 +123,7 @@ impl Registry {
     }
 
     /// skopeo with what it needs to reach this registry.
-    pub fn skopeo(&self, arguments: &[&str]) -> std::process::Output {
+    pub(crate) fn skopeo(&self, arguments: &[&str]) -> std::process::Output {
         let mut command = Command::new("skopeo");
         let (first, rest) = arguments.split_first().expect("a sub-command");
         command.arg(first);
@@ -140,29 +140,29 @@ impl Registry {
     }
 
     /// The manifest of an image, as it is; `None` when there is none.
-    pub fn raw_manifest(&self, reference: &str) -> Option<Vec<u8>> {
+    pub(crate) fn raw_manifest(&self, reference: &str) -> Option<Vec<u8>> {
         let output = self.skopeo(&["inspect", "--raw", &self.reference(reference)]);
         output.status.success().then_some(output.stdout)
     }
 
     /// The manifest of `REPOSITORY:TAG` or `REPOSITORY@DIGEST`.
-    pub fn manifest(&self, reference: &str) -> Json {
+    pub(crate) fn manifest(&self, reference: &str) -> Json {
         serde_json::from_slice(&self.raw_manifest(reference).expect("the image is there")).expect("a manifest")
     }
 
     /// The digest that a tag stands for.
-    pub fn digest(&self, reference: &str) -> Option<String> {
+    pub(crate) fn digest(&self, reference: &str) -> Option<String> {
         self.raw_manifest(reference).map(|bytes| sha256(&bytes))
     }
 
     /// The configuration of an image.
-    pub fn config(&self, reference: &str) -> Json {
+    pub(crate) fn config(&self, reference: &str) -> Json {
         let output = self.skopeo(&["inspect", "--config", &self.reference(reference)]);
         serde_json::from_slice(&output.stdout).expect("a configuration")
     }
 
     /// The tags of a repository, sorted; none when there is no such repository.
-    pub fn tags(&self, repository: &str) -> Vec<String> {
+    pub(crate) fn tags(&self, repository: &str) -> Vec<String> {
         let output = self.skopeo(&["list-tags", &format!("docker://{}/{repository}", self.address())]);
         let list: Json = serde_json::from_slice(&output.stdout).unwrap_or_default();
         let tags = list["Tags"].as_array().cloned().unwrap_or_default();
@@ -180,14 +180,14 @@ impl Registry {
     }
 
     /// What it was asked, such as `GET /v2/fedora/manifests/42`, in order.
-    pub fn requests(&self) -> Vec<String> {
+    pub(crate) fn requests(&self) -> Vec<String> {
         let log = self.log();
         let lines = log.lines().filter_map(|line| line.split('"').nth(1).filter(|_| !line.starts_with("time=")));
         lines.filter_map(|request| request.strip_suffix(" HTTP/1.1")).map(str::to_owned).collect()
     }
 
     /// The files of an image as a container would see them, below `to`; `.wh.` files are left where layers have them.
-    pub fn unpack(&self, reference: &str, to: &Path) -> Vec<Vec<String>> {
+    pub(crate) fn unpack(&self, reference: &str, to: &Path) -> Vec<Vec<String>> {
         let folder = to.join("image");
         let output =
             self.skopeo(&["copy", "--quiet", &self.reference(reference), &format!("dir:{}", folder.display())]);
@@ -214,7 +214,7 @@ impl Drop for Registry {
 }
 
 /// `sha256:…` of some bytes.
-pub fn sha256(bytes: &[u8]) -> String {
+pub(crate) fn sha256(bytes: &[u8]) -> String {
     let digest = openssl::hash::hash(openssl::hash::MessageDigest::sha256(), bytes).expect("a digest");
     format!("sha256:{}", digest.iter().map(|byte| format!("{byte:02x}")).collect::<String>())
 }

@@ -41,7 +41,7 @@ enum Signer {
 }
 
 /// Packages, and whose keys they are signed with.
-pub struct Rpms {
+pub(crate) struct Rpms {
     folder: TempDir,
     /// The fingerprint of the key that most are signed with.
     pub key: String,
@@ -51,7 +51,7 @@ pub struct Rpms {
 
 impl Rpms {
     /// The packages; `None` when this machine cannot make them, which is told.
-    pub fn shared() -> Option<Arc<Rpms>> {
+    pub(crate) fn shared() -> Option<Arc<Rpms>> {
         if !["rpm", "rpmbuild", "rpmsign", "gpg", "gpgconf"].iter().all(|tool| peers::program(tool).is_some()) {
             return None;
         }
@@ -100,14 +100,14 @@ impl Rpms {
     }
 
     /// The file of a package.
-    pub fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         let (_, version, _) = PACKAGES.iter().find(|(known, _, _)| *known == name).expect("a package");
         let version = version.split_once(':').map_or(*version, |(_, version)| version);
         self.folder.path().join(format!("RPMS/noarch/{name}-{version}-{RELEASE}.noarch.rpm"))
     }
 
     /// Installs packages into a tree, with its database at `/var/lib/rpm`.
-    pub fn install(&self, tree: &Path, names: &[&str]) {
+    pub(crate) fn install(&self, tree: &Path, names: &[&str]) {
         let mut rpm = Command::new("rpm");
         rpm.arg("--root").arg(tree).args(["--dbpath", "/var/lib/rpm", "-i", "--nodeps", "--nosignature"]);
         rpm.args(["--noscripts", "--ignoreos", "--ignorearch"]).args(names.iter().map(|name| self.path(name)));
@@ -115,21 +115,21 @@ impl Rpms {
     }
 
     /// A tree with packages and nothing else.
-    pub fn tree(&self, names: &[&str]) -> TempDir {
+    pub(crate) fn tree(&self, names: &[&str]) -> TempDir {
         let tree = tempfile::Builder::new().prefix("fcb-tree-").tempdir().expect("a folder");
         self.install(tree.path(), names);
         tree
     }
 
     /// A compressed archive of such a tree, for `ADD`.
-    pub fn archive(&self, names: &[&str]) -> Vec<u8> {
+    pub(crate) fn archive(&self, names: &[&str]) -> Vec<u8> {
         let tree = self.tree(names);
         succeed(Command::new("tar").arg("-cz").arg("-C").arg(tree.path()).args(["--owner=0", "--group=0", "."])).stdout
     }
 }
 
 /// The last digits of a fingerprint, as packages name a key.
-pub fn key_id(fingerprint: &str) -> String {
+pub(crate) fn key_id(fingerprint: &str) -> String {
     fingerprint[fingerprint.len() - 16..].to_ascii_lowercase()
 }
 

@@ -22,10 +22,10 @@ const TIME_LIMIT: Duration = Duration::from_secs(60);
 const KILL: i32 = 9;
 
 /// The URL that clones push to as far as their settings say: what the repository's name and namespace come from.
-pub const PUSH_URL: &str = "ssh://u@pkgs.example.com/container/foo";
+pub(crate) const PUSH_URL: &str = "ssh://u@pkgs.example.com/container/foo";
 
 /// A Dockerfile that every check lets pass.
-pub const DOCKERFILE: &str = "\
+pub(crate) const DOCKERFILE: &str = "\
 FROM registry.example.com/fedora:40
 LABEL com.redhat.component=\"foo-container\" \\
       name=\"foo\" \\
@@ -34,7 +34,7 @@ CMD [\"/bin/true\"]
 ";
 
 /// A temporary world with a home folder.
-pub struct Sandbox {
+pub(crate) struct Sandbox {
     // Removes the folder when the sandbox is dropped.
     _folder: TempDir,
     root: PathBuf,
@@ -43,7 +43,7 @@ pub struct Sandbox {
 
 impl Sandbox {
     /// Makes an empty world: nothing but a home.
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let folder = tempfile::Builder::new().prefix("fcb-").tempdir().expect("a temporary folder");
         let root = folder.path().canonicalize().expect("the folder's real path");
         fs::create_dir(root.join("home")).expect("a home");
@@ -52,22 +52,22 @@ impl Sandbox {
     }
 
     /// The folder that everything is in.
-    pub fn root(&self) -> &Path {
+    pub(crate) fn root(&self) -> &Path {
         &self.root
     }
 
     /// `$HOME`.
-    pub fn home(&self) -> PathBuf {
+    pub(crate) fn home(&self) -> PathBuf {
         self.root.join("home")
     }
 
     /// Sets a variable for every program that is run from now on.
-    pub fn set_variable(&mut self, name: &str, value: &str) {
+    pub(crate) fn set_variable(&mut self, name: &str, value: &str) {
         self.variables.push((name.to_owned(), value.to_owned()));
     }
 
     /// Writes a file below the root, with the folders it needs.
-    pub fn write(&self, path: impl AsRef<Path>, text: &str) -> PathBuf {
+    pub(crate) fn write(&self, path: impl AsRef<Path>, text: &str) -> PathBuf {
         let path = self.root.join(path);
         fs::create_dir_all(path.parent().expect("a file has a folder")).expect("the file's folder");
         fs::write(&path, text).expect("writing a file of the sandbox");
@@ -75,17 +75,17 @@ impl Sandbox {
     }
 
     /// Writes a tool's configuration as its user has it (`~/.config/rpkg/TOOL.conf`): [`rpkg_config`] and `more`.
-    pub fn write_user_config(&self, tool: &str, more: &str) -> PathBuf {
+    pub(crate) fn write_user_config(&self, tool: &str, more: &str) -> PathBuf {
         self.write(format!("home/.config/rpkg/{tool}.conf"), &(rpkg_config(tool) + more))
     }
 
     /// Writes a tool's configuration to `etc/TOOL.conf`, for `-C`: [`rpkg_config`] and `more`.
-    pub fn write_config(&self, tool: &str, more: &str) -> PathBuf {
+    pub(crate) fn write_config(&self, tool: &str, more: &str) -> PathBuf {
         self.write(format!("etc/{tool}.conf"), &(rpkg_config(tool) + more))
     }
 
     /// Writes `~/.koji/config` with one profile for the hub at `server`; `more` is added to the profile.
-    pub fn write_koji_profile(&self, profile: &str, server: &str, authtype: &str, more: &str) -> PathBuf {
+    pub(crate) fn write_koji_profile(&self, profile: &str, server: &str, authtype: &str, more: &str) -> PathBuf {
         let text = format!(
             "[{profile}]\nserver = {server}\nweburl = https://koji.example.com/koji\n\
              topurl = https://kojipkgs.example.com\nauthtype = {authtype}\n{more}"
@@ -94,7 +94,7 @@ impl Sandbox {
     }
 
     /// Makes the server's repository `container/foo` and a clone of it: see [`Repository`].
-    pub fn container(&self) -> Repository<'_> {
+    pub(crate) fn container(&self) -> Repository<'_> {
         let server = self.server("container/foo", "f40");
         let clone = self.clone_of(&server, "foo", &[]);
         clone.git(&["config", "remote.origin.pushurl", PUSH_URL]);
@@ -102,7 +102,7 @@ impl Sandbox {
     }
 
     /// Makes a bare repository as the dist-git server has it, with one commit on `branch`: a Dockerfile.
-    pub fn server(&self, path: &str, branch: &str) -> PathBuf {
+    pub(crate) fn server(&self, path: &str, branch: &str) -> PathBuf {
         let server = self.root.join("srv").join(format!("{path}.git"));
         self.git(&self.root, &["init", "-q", "--bare", "-b", branch, &text(&server)]);
         let seed = Repository { sandbox: self, path: self.root.join("seed") };
@@ -115,7 +115,7 @@ impl Sandbox {
     }
 
     /// Clones the bare repository `server` to `name` below the root, with `options` for `git clone`.
-    pub fn clone_of(&self, server: &Path, name: &str, options: &[&str]) -> Repository<'_> {
+    pub(crate) fn clone_of(&self, server: &Path, name: &str, options: &[&str]) -> Repository<'_> {
         let path = self.root.join(name);
         // As a URL, so that `--depth` is not ignored.
         let (url, target) = (format!("file://{}", server.display()), text(&path));
@@ -125,12 +125,12 @@ impl Sandbox {
     }
 
     /// A clone that was made earlier.
-    pub fn repository(&self, name: &str) -> Repository<'_> {
+    pub(crate) fn repository(&self, name: &str) -> Repository<'_> {
         Repository { sandbox: self, path: self.root.join(name) }
     }
 
     /// Runs git in `folder` and returns what it printed, trimmed. Fails the test when git fails.
-    pub fn git(&self, folder: &Path, arguments: &[&str]) -> String {
+    pub(crate) fn git(&self, folder: &Path, arguments: &[&str]) -> String {
         let mut git = Command::new("git");
         self.isolate(&mut git);
         git.current_dir(folder).args(arguments);
@@ -141,7 +141,7 @@ impl Sandbox {
     }
 
     /// Our program, to be run in `folder`, in an environment of this sandbox's making.
-    pub fn command(&self, folder: &Path) -> Command {
+    pub(crate) fn command(&self, folder: &Path) -> Command {
         let mut command = Command::new(program());
         self.isolate(&mut command);
         command.current_dir(folder);
@@ -149,19 +149,19 @@ impl Sandbox {
     }
 
     /// Our program in the clone `foo`, with the options that builds on servers need before `arguments`.
-    pub fn command_in_clone(&self, arguments: &[&str]) -> Command {
+    pub(crate) fn command_in_clone(&self, arguments: &[&str]) -> Command {
         let mut command = self.command(&self.root.join("foo"));
         command.arg("-C").arg(self.root.join("etc/fedpkg.conf")).args(["--user", "packager"]).args(arguments);
         command
     }
 
     /// Runs our program at the root and waits for its end.
-    pub fn run<A: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = A>) -> Finished {
+    pub(crate) fn run<A: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = A>) -> Finished {
         self.run_in(&self.root, arguments)
     }
 
     /// Runs our program in `folder` and waits for its end.
-    pub fn run_in<A: AsRef<OsStr>>(&self, folder: &Path, arguments: impl IntoIterator<Item = A>) -> Finished {
+    pub(crate) fn run_in<A: AsRef<OsStr>>(&self, folder: &Path, arguments: impl IntoIterator<Item = A>) -> Finished {
         let mut command = self.command(folder);
         command.args(arguments);
         self.finish(command)
@@ -169,7 +169,7 @@ impl Sandbox {
 
     /// Runs a command to its end, at most for [`TIME_LIMIT`]; then it is killed and the test fails. What it prints as JSON is held to
     /// the schema.
-    pub fn finish(&self, command: Command) -> Finished {
+    pub(crate) fn finish(&self, command: Command) -> Finished {
         let is_json = json::is_asked(&command);
         let output = run_to_end(command);
         let finished = Finished {
@@ -184,7 +184,7 @@ impl Sandbox {
     }
 
     /// Output as text, with the sandbox's folder as `$ROOT`.
-    pub fn normalised(&self, output: &[u8]) -> String {
+    pub(crate) fn normalised(&self, output: &[u8]) -> String {
         String::from_utf8_lossy(output).replace(&*self.root.to_string_lossy(), "$ROOT")
     }
 
@@ -211,7 +211,7 @@ impl Sandbox {
 
 /// The same command on a terminal, with more words for the shell after it (`| cat`); what the terminal shows is in `stdout`. Needs
 /// the program `script`.
-pub fn on_terminal(command: &Command, more: &str) -> Command {
+pub(crate) fn on_terminal(command: &Command, more: &str) -> Command {
     let words = std::iter::once(command.get_program()).chain(command.get_args());
     let words: Vec<String> = words.map(|word| format!("'{}'", word.to_string_lossy())).collect();
     let mut script = Command::new("script");
@@ -232,7 +232,7 @@ fn run_to_end(command: Command) -> Output {
 }
 
 /// The program under test: cargo names it to the test binary, `FEDPKG_CONTAINER_BUILD` to other users of this module.
-pub fn program() -> PathBuf {
+pub(crate) fn program() -> PathBuf {
     option_env!("CARGO_BIN_EXE_fedpkg-container-build")
         .map(PathBuf::from)
         .or_else(|| std::env::var_os("FEDPKG_CONTAINER_BUILD").map(PathBuf::from))
@@ -240,7 +240,7 @@ pub fn program() -> PathBuf {
 }
 
 /// A tool's configuration: namespaces on, the sources on `src.example.com`, Koji profile `koji`.
-pub fn rpkg_config(tool: &str) -> String {
+pub(crate) fn rpkg_config(tool: &str) -> String {
     format!(
         "[{tool}]
 lookaside = https://src.example.com/repo/pkgs
@@ -264,7 +264,7 @@ fn text(path: &Path) -> String {
 
 /// A clone in a sandbox. That of [`Sandbox::container`] is at `$ROOT/foo`, on branch `f40` that tracks `origin/f40`, clean
 /// and pushed; it fetches from `$ROOT/srv/container/foo.git`, and says that it pushes to [`PUSH_URL`].
-pub struct Repository<'a> {
+pub(crate) struct Repository<'a> {
     sandbox: &'a Sandbox,
     /// The top of its work tree.
     pub path: PathBuf,
@@ -272,24 +272,24 @@ pub struct Repository<'a> {
 
 impl Repository<'_> {
     /// Runs git in the clone and returns what it printed, trimmed.
-    pub fn git(&self, arguments: &[&str]) -> String {
+    pub(crate) fn git(&self, arguments: &[&str]) -> String {
         self.sandbox.git(&self.path, arguments)
     }
 
     /// Writes a file of the work tree, with the folders it needs.
-    pub fn write(&self, path: &str, text: &str) -> PathBuf {
+    pub(crate) fn write(&self, path: &str, text: &str) -> PathBuf {
         self.sandbox.write(self.path.join(path), text)
     }
 
     /// Commits everything there is, changed or not, and returns the commit's hash.
-    pub fn commit(&self, message: &str) -> String {
+    pub(crate) fn commit(&self, message: &str) -> String {
         self.git(&["add", "-A"]);
         self.git(&["commit", "-q", "--allow-empty", "-m", message]);
         self.head()
     }
 
     /// Pushes the current branch to its upstream on the server, whatever the push URL says.
-    pub fn push(&self) {
+    pub(crate) fn push(&self) {
         let branch = self.git(&["rev-parse", "--abbrev-ref", "HEAD"]);
         let upstream = self.git(&["config", "--get", &format!("branch.{branch}.merge")]);
         let server = self.git(&["config", "--get", "remote.origin.url"]);
@@ -298,12 +298,12 @@ impl Repository<'_> {
     }
 
     /// The full hash of the commit at HEAD.
-    pub fn head(&self) -> String {
+    pub(crate) fn head(&self) -> String {
         self.git(&["rev-parse", "HEAD"])
     }
 
     /// Runs our program in the clone and waits for its end.
-    pub fn run<A: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = A>) -> Finished {
+    pub(crate) fn run<A: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = A>) -> Finished {
         self.sandbox.run_in(&self.path, arguments)
     }
 }
@@ -311,7 +311,7 @@ impl Repository<'_> {
 /// What is left of a program that ended. As text: standard output, standard error and the status, for one snapshot.
 #[must_use]
 #[derive(Debug)]
-pub struct Finished {
+pub(crate) struct Finished {
     /// Exit code; `None` when a signal ended it.
     pub status: Option<i32>,
     /// Standard output, with `$ROOT`.
@@ -322,7 +322,7 @@ pub struct Finished {
 
 impl Finished {
     /// Whether the exit code is 0.
-    pub fn succeeded(&self) -> bool {
+    pub(crate) fn succeeded(&self) -> bool {
         self.status == Some(0)
     }
 }

@@ -22,10 +22,10 @@ use super::koji_hub::tls;
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// An answer; an error closes the connection without one.
-pub type Answer = io::Result<Response<Body>>;
+pub(crate) type Answer = io::Result<Response<Body>>;
 
 /// Binds a port of the loopback; 0 for any.
-pub fn bind(port: u16) -> StdListener {
+pub(crate) fn bind(port: u16) -> StdListener {
     let deadline = Instant::now() + PATIENCE;
     let listener = loop {
         match StdListener::bind((Ipv4Addr::LOCALHOST, port)) {
@@ -39,12 +39,12 @@ pub fn bind(port: u16) -> StdListener {
 }
 
 /// The number of a port.
-pub fn port(listener: &StdListener) -> u16 {
+pub(crate) fn port(listener: &StdListener) -> u16 {
     listener.local_addr().expect("an address").port()
 }
 
 /// A port that is served.
-pub struct Port {
+pub(crate) struct Port {
     /// Where connections come in.
     pub listener: StdListener,
     /// With TLS.
@@ -55,12 +55,12 @@ pub struct Port {
 
 impl Port {
     /// A port without TLS, or with it.
-    pub fn new(listener: StdListener, acceptor: Option<TlsAcceptor>) -> Port {
+    pub(crate) fn new(listener: StdListener, acceptor: Option<TlsAcceptor>) -> Port {
         Port { listener, acceptor, kills: None }
     }
 
     /// Answers requests, and the name in the client's certificate, until the task is aborted, which also ends the connections.
-    pub async fn serve<A, F>(self, answer: A)
+    pub(crate) async fn serve<A, F>(self, answer: A)
     where
         A: Fn(Request<Incoming>, Option<String>) -> F + Clone + Send + Sync + 'static,
         F: Future<Output = Answer> + Send + 'static,
@@ -117,6 +117,6 @@ where
 }
 
 /// What closes a connection without an answer, or in the middle of it.
-pub fn closed() -> io::Error {
+pub(crate) fn closed() -> io::Error {
     io::Error::new(io::ErrorKind::ConnectionAborted, "closed on purpose")
 }

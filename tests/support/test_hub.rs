@@ -9,6 +9,7 @@
 //! * `ready`, when all that is there; it holds the hub's address.
 
 #![allow(dead_code, reason = "the tests use the rest of the hub")]
+#![allow(clippy::pedantic, reason = "tests are held to the ordinary lints")]
 
 #[path = "faults.rs"]
 mod faults;

@@ -10,12 +10,12 @@ use super::koji_hub::{Hub, HubOptions};
 use super::sandbox::{Finished, Repository, Sandbox};
 
 /// How long a test waits for anything.
-pub const PATIENCE: Duration = Duration::from_secs(30);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 /// The password of the hub's user `packager`.
-pub const PASSWORD: &str = "secret";
+pub(crate) const PASSWORD: &str = "secret";
 
 /// A sandbox and a hub.
-pub struct World {
+pub(crate) struct World {
     /// Folders, git, the program.
     pub sandbox: Sandbox,
     /// The hub that the program's configuration names.
@@ -24,12 +24,12 @@ pub struct World {
 
 impl World {
     /// A hub as of today.
-    pub fn new() -> World {
+    pub(crate) fn new() -> World {
         World::with(HubOptions::default(), "")
     }
 
     /// A hub with `options`, and more lines for the Koji profile.
-    pub fn with(options: HubOptions, profile: &str) -> World {
+    pub(crate) fn with(options: HubOptions, profile: &str) -> World {
         let hub = Hub::start(options);
         let mut sandbox = Sandbox::new();
         write_profile(&sandbox, &hub, profile);
@@ -40,28 +40,28 @@ impl World {
     }
 
     /// A clone of `container/foo` on branch f40.
-    pub fn clone(&self) -> Repository<'_> {
+    pub(crate) fn clone(&self) -> Repository<'_> {
         self.sandbox.container()
     }
 
     /// Our program in the clone's folder `foo`, with the options that every test needs before `arguments`.
-    pub fn command(&self, arguments: &[&str]) -> Command {
+    pub(crate) fn command(&self, arguments: &[&str]) -> Command {
         self.sandbox.command_in_clone(arguments)
     }
 
     /// Runs our program to its end.
-    pub fn run(&self, arguments: &[&str]) -> Finished {
+    pub(crate) fn run(&self, arguments: &[&str]) -> Finished {
         self.sandbox.finish(self.command(arguments))
     }
 
     /// Starts our program and leaves it running, in a process group of its own.
-    pub fn start(&self, arguments: &[&str]) -> Running<'_> {
+    pub(crate) fn start(&self, arguments: &[&str]) -> Running<'_> {
         Running::start(self.command(arguments), &self.sandbox)
     }
 }
 
 /// Writes the Koji profile `koji` that leads to a hub, with more lines.
-pub fn write_profile(sandbox: &Sandbox, hub: &Hub, more: &str) {
+pub(crate) fn write_profile(sandbox: &Sandbox, hub: &Hub, more: &str) {
     let (url, weburl, topurl) = (hub.url(), hub.weburl(), hub.topurl());
     sandbox.write(
         "home/.koji/config",
@@ -73,7 +73,7 @@ pub fn write_profile(sandbox: &Sandbox, hub: &Hub, more: &str) {
 }
 
 /// A program that runs.
-pub struct Running<'a> {
+pub(crate) struct Running<'a> {
     child: Child,
     sandbox: &'a Sandbox,
     /// What was read of standard output, where it is JSON.
@@ -86,14 +86,14 @@ pub struct Running<'a> {
 
 impl<'a> Running<'a> {
     /// Starts a program in a process group of its own.
-    pub fn start(mut command: Command, sandbox: &'a Sandbox) -> Running<'a> {
+    pub(crate) fn start(mut command: Command, sandbox: &'a Sandbox) -> Running<'a> {
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0);
         let seen = json::is_asked(&command).then(Vec::new);
         Running { seen, ..Running::new(command.spawn().expect("the program starts"), sandbox) }
     }
 
     /// A child whose streams are pipes.
-    pub fn new(child: Child, sandbox: &'a Sandbox) -> Running<'a> {
+    pub(crate) fn new(child: Child, sandbox: &'a Sandbox) -> Running<'a> {
         let waited_for = Arc::new(());
         let (id, wanted) = (child.id(), Arc::downgrade(&waited_for));
         // A test that waits for words that never come fails, because the program ends.
@@ -110,18 +110,18 @@ impl<'a> Running<'a> {
     }
 
     /// Its process id.
-    pub fn id(&self) -> u32 {
+    pub(crate) fn id(&self) -> u32 {
         self.child.id()
     }
 
     /// Sends a signal by its name (`INT`).
-    pub fn signal(&self, name: &str) {
+    pub(crate) fn signal(&self, name: &str) {
         let status = Command::new("kill").arg(format!("-{name}")).arg(self.child.id().to_string()).status();
         assert!(status.expect("kill").success());
     }
 
     /// Waits for the end; the test fails when that takes too long.
-    pub fn finish(mut self) -> Finished {
+    pub(crate) fn finish(mut self) -> Finished {
         let (stdout, stderr) = (self.child.stdout.take(), self.child.stderr.take());
         let is_read = stdout.is_some();
         let mut error = std::mem::take(&mut self.error);
@@ -153,17 +153,17 @@ impl<'a> Running<'a> {
     }
 
     /// Whether it has ended.
-    pub fn has_ended(&mut self) -> bool {
+    pub(crate) fn has_ended(&mut self) -> bool {
         self.child.try_wait().unwrap().is_some()
     }
 
     /// Closes the reading end of standard output, as `head` does.
-    pub fn close_stdout(&mut self) {
+    pub(crate) fn close_stdout(&mut self) {
         drop(self.child.stdout.take());
     }
 
     /// Reads standard output until a line holds `text`; the lines read so far come back.
-    pub fn read_until(&mut self, text: &str) -> String {
+    pub(crate) fn read_until(&mut self, text: &str) -> String {
         let mut seen = Vec::new();
         read_until(self.child.stdout.as_mut().unwrap(), &mut seen, text);
         self.seen.iter_mut().for_each(|earlier| earlier.extend_from_slice(&seen));
@@ -171,7 +171,7 @@ impl<'a> Running<'a> {
     }
 
     /// Reads standard error until a line holds `text`; [`Running::finish`] gives these lines, too.
-    pub fn read_error_until(&mut self, text: &str) {
+    pub(crate) fn read_error_until(&mut self, text: &str) {
         read_until(self.child.stderr.as_mut().unwrap(), &mut self.error, text);
     }
 }

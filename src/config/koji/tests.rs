@@ -149,7 +149,7 @@ fn a_percent_sign_must_be_doubled_in_values_that_are_used() {
 
 #[test]
 fn no_ssl_verify_is_a_boolean_and_warns() {
-    let warning = |lines: &str| profile(lines).warnings().first().map(|warning| warning.to_string());
+    let warning = |lines: &str| profile(lines).warnings().first().map(std::string::ToString::to_string);
     assert!(!profile("no_ssl_verify = false").no_ssl_verify);
     assert!(
         warning("no_ssl_verify = false")

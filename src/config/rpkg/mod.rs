@@ -14,7 +14,7 @@ use super::nearest::nearest;
 use super::{ConfigError, ConfigWarning, unreadable_files, url_template};
 
 /// The keys of `[<tool>.container-build]`.
-pub const CONTAINER_BUILD_KEYS: &[&str] = &["kojiprofile", "build_client", "build_with"];
+pub(crate) const CONTAINER_BUILD_KEYS: &[&str] = &["kojiprofile", "build_client", "build_with"];
 
 /// Which files are read. The user's file comes second and overrides the system's key by key.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -36,6 +36,7 @@ pub fn token(host: &str, principal: Option<&str>) -> Result<Vec<u8>, NegotiateEr
 }
 
 /// GSSAPI's text in one line, without the sentence that says nothing.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "how errors are handed on")]
 fn tidy(error: &libgssapi::error::Error) -> String {
     let text = error.to_string();
     let text = text.replace("Unspecified GSS failure.  Minor code may provide more information", "");

@@ -6,7 +6,7 @@ use crate::child::is_in_path;
 
 /// How `RUN` is kept from the rest of the machine.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Isolation {
+pub(crate) struct Isolation {
     /// buildah's word for it.
     pub name: String,
     /// Why it is this one.
@@ -16,7 +16,7 @@ pub struct Isolation {
 impl Isolation {
     /// What the configuration says, else what this machine can do: a container needs cgroups of version 2 and a runtime, and
     /// must not be in a container itself; a changed root works everywhere.
-    pub fn choose(configured: Option<&str>) -> Isolation {
+    pub(crate) fn choose(configured: Option<&str>) -> Isolation {
         if let Some(name) = configured {
             return Isolation { name: name.to_owned(), why: "configured".to_owned() };
         }
@@ -34,7 +34,7 @@ impl Isolation {
     }
 
     /// What it does not keep apart.
-    pub fn shares(&self) -> Option<&'static str> {
+    pub(crate) fn shares(&self) -> Option<&'static str> {
         (self.name == "chroot").then_some("RUN shares network, processes and users with this machine")
     }
 }

@@ -5,14 +5,14 @@
 //! removes ([`store`]). Passwords are never arguments: credentials are in files.
 
 pub mod guard;
-pub mod isolation;
-pub mod journal;
+pub(crate) mod isolation;
+pub(crate) mod journal;
 mod orphans;
-pub mod platform;
-pub mod registry_files;
-pub mod setup;
-pub mod store;
-pub mod trouble;
+pub(crate) mod platform;
+pub(crate) mod registry_files;
+pub(crate) mod setup;
+pub(crate) mod store;
+pub(crate) mod trouble;
 
 use std::ffi::OsStr;
 use std::io;

@@ -16,7 +16,7 @@ const PERIOD: Duration = Duration::from_millis(5);
 const FOLDER_VARIABLE: &[u8] = b"TMPDIR=";
 
 /// Kills all children of this process, and those that come to it when their parents die.
-pub fn end_children() {
+pub(super) fn end_children() {
     let deadline = Instant::now() + PATIENCE;
     loop {
         match wait(WaitOptions::NOHANG) {
@@ -34,7 +34,7 @@ pub fn end_children() {
 
 /// Kills what a build has left whose folder this was: its engines, and what runs in a root below the folder. Guards, whose first
 /// argument is `guard`, come last: they end what their engines leave.
-pub async fn end_those_of(folder: &Path, guard: &str) {
+pub(super) async fn end_those_of(folder: &Path, guard: &str) {
     let deadline = Instant::now() + PATIENCE;
     loop {
         let left: Vec<(Pid, PathBuf)> = processes().filter(|(_, entry)| belongs_to(entry, folder)).collect();

@@ -1,7 +1,7 @@
 //! Which architectures this machine can run programs of.
 
 /// Whether programs of a foreign architecture run here: the kernel hands them to an emulator.
-pub fn is_emulated(arch: &str) -> bool {
+pub(crate) fn is_emulated(arch: &str) -> bool {
     let name = match arch {
         "armhfp" | "armv7hl" => "arm",
         "i686" => "i386",

@@ -29,7 +29,7 @@ pub enum RegistryFileError {
 ///
 /// # Errors
 /// When the file cannot be written.
-pub fn settings(
+pub(crate) fn settings(
     insecure_registries: &[String],
     mirrors: &[(String, String)],
     folder: &Path,
@@ -65,7 +65,7 @@ fn quoted(text: &str) -> String {
 ///
 /// # Errors
 /// When the file is missing, or holds something else.
-pub fn credentials(authfile: Option<&Path>, folder: &Path) -> Result<Option<PathBuf>, RegistryFileError> {
+pub(crate) fn credentials(authfile: Option<&Path>, folder: &Path) -> Result<Option<PathBuf>, RegistryFileError> {
     let Some(given) = authfile else { return Ok(None) };
     let candidates = [".dockerconfigjson", ".dockercfg", "config.json"].map(|name| given.join(name));
     let path = if given.is_dir() { candidates.into_iter().find(|path| path.is_file()) } else { None };

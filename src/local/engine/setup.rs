@@ -11,14 +11,14 @@ use crate::child;
 use crate::config::local::LocalConfig;
 
 /// The program that makes manual pages.
-pub const GO_MD2MAN: &str = "go-md2man";
+pub(crate) const GO_MD2MAN: &str = "go-md2man";
 /// The oldest buildah that this was tried with.
 const OLDEST: Version = Version { major: 1, minor: 28 };
 /// The first buildah that knows here-documents.
-pub const HERE_DOCUMENTS: Version = Version { major: 1, minor: 33 };
+pub(crate) const HERE_DOCUMENTS: Version = Version { major: 1, minor: 33 };
 
 /// A buildah that is known to read build arguments from a file.
-pub const BUILD_ARG_FILES: Version = Version { major: 1, minor: 33 };
+pub(crate) const BUILD_ARG_FILES: Version = Version { major: 1, minor: 33 };
 
 /// A version, as far as it matters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -37,7 +37,7 @@ impl std::fmt::Display for Version {
 
 /// A machine that can build.
 #[derive(Debug, Clone)]
-pub struct Machine {
+pub(crate) struct Machine {
     /// The programs and the storage.
     pub engine: Engine,
     /// buildah's version.
@@ -120,7 +120,7 @@ impl Machine {
     ///
     /// # Errors
     /// When it cannot build.
-    pub async fn probe(
+    pub(crate) async fn probe(
         config: &LocalConfig,
         guard: Option<PathBuf>,
         store: &Store,
@@ -153,7 +153,7 @@ impl Machine {
     }
 
     /// The machine with storage of its own for an architecture: images of two architectures have the same name.
-    pub fn for_arch(&self, arch: &str) -> Engine {
+    pub(crate) fn for_arch(&self, arch: &str) -> Engine {
         if arch == crate::arch::host() {
             return self.engine.clone();
         }
@@ -232,7 +232,7 @@ fn version(text: &str) -> Option<Version> {
 ///
 /// # Errors
 /// When the user has none.
-pub fn check_subordinate_ids(user: Option<&str>) -> Result<(), SetupError> {
+pub(crate) fn check_subordinate_ids(user: Option<&str>) -> Result<(), SetupError> {
     let uid = rustix::process::geteuid();
     let services = fs::read_to_string("/etc/nsswitch.conf").unwrap_or_default();
     if uid.is_root() || services.lines().any(|line| line.trim_start().starts_with("subid:")) {

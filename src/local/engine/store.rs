@@ -75,7 +75,7 @@ impl StoreError {
 
 /// The storage, locked for a build.
 #[derive(Debug)]
-pub struct Store {
+pub(crate) struct Store {
     places: Places,
     /// Held shared as long as the build runs.
     lock: File,
@@ -83,7 +83,7 @@ pub struct Store {
 
 /// The folder of one build while it runs; removed when it is dropped.
 #[derive(Debug)]
-pub struct Work {
+pub(crate) struct Work {
     path: PathBuf,
     /// Held as long as the build runs.
     _lock: File,
@@ -94,7 +94,7 @@ impl Store {
     ///
     /// # Errors
     /// When a folder cannot be made or is not ours alone.
-    pub fn open(places: Places) -> Result<Store, StoreError> {
+    pub(crate) fn open(places: Places) -> Result<Store, StoreError> {
         for folder in [&places.cache, &places.state, &places.runtime] {
             private_folder(folder)?;
         }
@@ -107,7 +107,7 @@ impl Store {
     }
 
     /// The folders.
-    pub fn places(&self) -> &Places {
+    pub(crate) fn places(&self) -> &Places {
         &self.places
     }
 
@@ -125,7 +125,7 @@ impl Store {
     ///
     /// # Errors
     /// When the folder for what is mounted cannot be made.
-    pub fn storage(&self, driver: &str) -> Result<Storage, StoreError> {
+    pub(crate) fn storage(&self, driver: &str) -> Result<Storage, StoreError> {
         // Storage of one driver cannot be read by another.
         let root =
             self.places.cache.join(if driver == "overlay" { "storage".into() } else { format!("storage-{driver}") });
@@ -138,7 +138,7 @@ impl Store {
     }
 
     /// The driver that this storage was begun with.
-    pub fn driver(&self) -> Option<String> {
+    pub(crate) fn driver(&self) -> Option<String> {
         let text = fs::read_to_string(self.places.cache.join("storage-driver")).ok()?;
         Some(text.trim().to_owned()).filter(|driver| !driver.is_empty())
     }
@@ -147,7 +147,7 @@ impl Store {
     ///
     /// # Errors
     /// When it cannot be written.
-    pub fn set_driver(&self, driver: &str) -> Result<(), StoreError> {
+    pub(crate) fn set_driver(&self, driver: &str) -> Result<(), StoreError> {
         let path = self.places.cache.join("storage-driver");
         write_private(&path, driver.as_bytes())
     }
@@ -156,7 +156,7 @@ impl Store {
     ///
     /// # Errors
     /// When it cannot be made.
-    pub fn work(&self, id: &str) -> Result<Work, StoreError> {
+    pub(crate) fn work(&self, id: &str) -> Result<Work, StoreError> {
         let folder = self.work_folder()?;
         let _creating = lock_folder(&folder)?;
         let path = folder.join(id);
@@ -172,7 +172,7 @@ impl Store {
     ///
     /// # Errors
     /// When it cannot be made.
-    pub fn results(&self, id: &str) -> Result<PathBuf, StoreError> {
+    pub(crate) fn results(&self, id: &str) -> Result<PathBuf, StoreError> {
         let folder = self.places.state.join("builds");
         private_folder(&folder)?;
         forget_oldest(&folder);
@@ -186,7 +186,7 @@ impl Store {
     ///
     /// # Errors
     /// When an engine cannot remove its containers.
-    pub async fn tidy(&self, engines: &[Engine]) -> Result<usize, EngineError> {
+    pub(crate) async fn tidy(&self, engines: &[Engine]) -> Result<usize, EngineError> {
         let Ok(stale) = self.stale() else { return Ok(0) };
         if stale.is_empty() && !self.unswept().exists() {
             return Ok(0);
@@ -206,7 +206,7 @@ impl Store {
     ///
     /// # Errors
     /// When an engine cannot remove its containers.
-    pub async fn sweep(&self, engines: &[Engine]) -> Result<bool, EngineError> {
+    pub(crate) async fn sweep(&self, engines: &[Engine]) -> Result<bool, EngineError> {
         if flock(&self.lock, FlockOperation::NonBlockingLockExclusive).is_err() {
             // A failed attempt to get more may have cost what was held.
             let _ = flock(&self.lock, FlockOperation::LockShared);
@@ -243,7 +243,7 @@ impl Store {
 
 impl Work {
     /// The folder.
-    pub fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         &self.path
     }
 
@@ -263,7 +263,7 @@ impl Store {
     ///
     /// # Errors
     /// When it cannot be written down.
-    pub fn note_image(&self, what: &str, work: &Work, name: &str) -> Result<(), StoreError> {
+    pub(crate) fn note_image(&self, what: &str, work: &Work, name: &str) -> Result<(), StoreError> {
         self.change_images(what, |images| images.push((work.id(), name.to_owned())))
     }
 
@@ -271,7 +271,7 @@ impl Store {
     ///
     /// # Errors
     /// When what is noted cannot be read or written.
-    pub fn take_earlier_images(&self, what: &str, work: &Work) -> Result<Vec<String>, StoreError> {
+    pub(crate) fn take_earlier_images(&self, what: &str, work: &Work) -> Result<Vec<String>, StoreError> {
         let builds = self.work_folder()?;
         let mut earlier = Vec::new();
         self.change_images(what, |images| {
@@ -351,7 +351,7 @@ fn lock_file(path: &Path) -> Result<File, StoreError> {
 ///
 /// # Errors
 /// When it is there, or cannot be made.
-pub fn create_private(path: &Path) -> io::Result<File> {
+pub(crate) fn create_private(path: &Path) -> io::Result<File> {
     OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)
 }
 
@@ -359,7 +359,7 @@ pub fn create_private(path: &Path) -> io::Result<File> {
 ///
 /// # Errors
 /// When it cannot be written.
-pub fn write_private(path: &Path, content: &[u8]) -> Result<(), StoreError> {
+pub(crate) fn write_private(path: &Path, content: &[u8]) -> Result<(), StoreError> {
     let folder = path.parent().unwrap_or(Path::new("/"));
     let written = tempfile::NamedTempFile::new_in(folder).and_then(|mut file| {
         io::Write::write_all(&mut file, content)?;

@@ -164,7 +164,7 @@ impl EngineTrouble {
 }
 
 /// The line of standard error that says why an engine ended, without the words that every error has.
-pub fn verdict(stderr: &[u8]) -> String {
+pub(crate) fn verdict(stderr: &[u8]) -> String {
     let text = String::from_utf8_lossy(stderr);
     let said = || text.lines().rev().map(str::trim).filter(|line| !line.is_empty());
     let is_verdict = |line: &&str| line.starts_with("Error:") || line.contains("level=fatal");

@@ -7,7 +7,7 @@ use crate::local::engine::{Engine, EngineError, output};
 
 /// An image in the storage.
 #[derive(Debug, Clone, PartialEq)]
-pub struct BuiltImage {
+pub(crate) struct BuiltImage {
     /// Its id: the digest of its configuration.
     pub id: String,
     /// Its name in the storage.
@@ -43,7 +43,7 @@ struct Layer {
 ///
 /// # Errors
 /// When it has nothing, or buildah's answer is not understood.
-pub async fn image(engine: &Engine, name: &str) -> Result<BuiltImage, EngineError> {
+pub(crate) async fn image(engine: &Engine, name: &str) -> Result<BuiltImage, EngineError> {
     let what = format!("reading {name}");
     let answer = output(engine.quick_buildah().args(["inspect", "--type", "image", name]), &what).await?;
     let unexpected = |error: serde_json::Error| EngineError::Unexpected {
@@ -64,7 +64,7 @@ pub async fn image(engine: &Engine, name: &str) -> Result<BuiltImage, EngineErro
 
 /// How an image's layers stand to its base's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Layers {
+pub(crate) enum Layers {
     /// The base's layers, and this many on top.
     OnTop(usize),
     /// The base's layers are not there as they were.
@@ -72,7 +72,7 @@ pub enum Layers {
 }
 
 /// Compares the layers of an image with those of its base.
-pub fn layers(image: &ImageConfig, base: Option<&ImageConfig>) -> Layers {
+pub(crate) fn layers(image: &ImageConfig, base: Option<&ImageConfig>) -> Layers {
     let below = base.map(|base| base.rootfs.diff_ids.as_slice()).unwrap_or_default();
     match image.rootfs.diff_ids.strip_prefix(below) {
         Some(new) => Layers::OnTop(new.len()),

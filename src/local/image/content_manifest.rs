@@ -30,7 +30,7 @@ pub enum ContentManifestError {
 ///
 /// # Errors
 /// When the file is malformed.
-pub fn content_sets(root: &Path, arch: &str) -> Result<Vec<String>, ContentManifestError> {
+pub(crate) fn content_sets(root: &Path, arch: &str) -> Result<Vec<String>, ContentManifestError> {
     let text = match fs::read_to_string(root.join(CONTENT_SETS_FILE)) {
         Ok(text) => text,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
@@ -42,7 +42,7 @@ pub fn content_sets(root: &Path, arch: &str) -> Result<Vec<String>, ContentManif
 }
 
 /// The manifest. `base_layers` is the index of the one layer that is added, right because only one is.
-pub fn build(base_layers: usize, content_sets: &[String]) -> Vec<u8> {
+pub(crate) fn build(base_layers: usize, content_sets: &[String]) -> Vec<u8> {
     let manifest = json!({
         "metadata": {"icm_version": 1, "icm_spec": SPECIFICATION, "image_layer_index": base_layers},
         "content_sets": content_sets,

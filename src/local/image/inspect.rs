@@ -58,7 +58,7 @@ impl KeyId {
 /// Whose signature a package carries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Signed {
+pub(crate) enum Signed {
     /// One of the keys that count.
     Allowed,
     /// Another key.
@@ -69,7 +69,7 @@ pub enum Signed {
 
 /// A package, and what is to be known of it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Inspected {
+pub(crate) struct Inspected {
     /// The package.
     #[serde(flatten)]
     pub package: Package,
@@ -81,7 +81,7 @@ pub struct Inspected {
 
 /// What counts as signed, and how strictly.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Policy {
+pub(crate) struct Policy {
     /// The keys that count; any when empty.
     pub keys: Vec<KeyId>,
     /// Whether packages must be signed even if any key counts.
@@ -92,7 +92,7 @@ pub struct Policy {
 
 /// The packages of an image, looked at.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Inspection {
+pub(crate) struct Inspection {
     /// All of them, by name.
     pub packages: Vec<Inspected>,
     /// How many packages of the base nobody can find any more, because the image lost the database.
@@ -101,7 +101,7 @@ pub struct Inspection {
 
 /// What the policy makes of an inspection.
 #[derive(Debug)]
-pub struct Verdict {
+pub(crate) struct Verdict {
     /// What the user should know.
     pub warnings: Vec<String>,
     /// Whether the image may be kept.
@@ -123,7 +123,7 @@ pub enum PolicyError {
 }
 
 /// Looks at the packages of an image beside those of its base; `None` stands for one without a package database.
-pub fn classify(packages: Option<&[Package]>, base: Option<&[Package]>, keys: &[KeyId]) -> Inspection {
+pub(crate) fn classify(packages: Option<&[Package]>, base: Option<&[Package]>, keys: &[KeyId]) -> Inspection {
     let base = base.unwrap_or_default();
     let Some(packages) = packages else { return Inspection { packages: Vec::new(), lost: base.len() } };
     let known: BTreeSet<(String, &Option<String>)> =
@@ -142,7 +142,7 @@ pub fn classify(packages: Option<&[Package]>, base: Option<&[Package]>, keys: &[
 
 impl Inspection {
     /// What a policy makes of it: packages that are new must be signed as it says, inherited ones are not this build's doing.
-    pub fn verdict(&self, policy: &Policy) -> Verdict {
+    pub(crate) fn verdict(&self, policy: &Policy) -> Verdict {
         let (inherited, new): (Vec<_>, Vec<_>) =
             self.packages.iter().filter(|found| found.signed != Signed::Allowed).partition(|found| found.inherited);
         let strict = policy.required || !policy.keys.is_empty();
@@ -166,7 +166,7 @@ impl Inspection {
     }
 
     /// A table for people: a head, and a row for each package.
-    pub fn table(&self) -> Vec<[String; 5]> {
+    pub(crate) fn table(&self) -> Vec<[String; 5]> {
         let head = ["PACKAGE", "VERSION", "ARCH", "SIGNED WITH KEY", "FROM"].map(str::to_owned);
         let row = |found: &Inspected| {
             let key = match (&found.package.signature, found.signed) {
@@ -193,7 +193,7 @@ fn told(found: &[&Inspected], whose: &str, policy: &Policy) -> String {
 }
 
 /// A package as Koji's metadata has it.
-pub fn component(package: &Package) -> Value {
+pub(crate) fn component(package: &Package) -> Value {
     json!({
         "type": "rpm",
         "name": package.name,

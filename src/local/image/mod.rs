@@ -1,11 +1,11 @@
 //! Images: what they are called, what is in them, and the forms that they are given.
 
-pub mod built;
-pub mod config;
-pub mod content_manifest;
+pub(crate) mod built;
+pub(crate) mod config;
+pub(crate) mod content_manifest;
 pub mod contents;
-pub mod export;
-pub mod inspect;
+pub(crate) mod export;
+pub(crate) mod inspect;
 pub mod name;
-pub mod rpmdb;
-pub mod sbom;
+pub(crate) mod rpmdb;
+pub(crate) mod sbom;

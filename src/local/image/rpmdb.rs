@@ -58,7 +58,7 @@ const TAGS: [&str; 16] = [
 /// What kind of database it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Backend {
+pub(crate) enum Backend {
     /// `rpmdb.sqlite`, since Fedora 33.
     Sqlite,
     /// `Packages.db`, in SUSE's images.
@@ -69,7 +69,7 @@ pub enum Backend {
 
 /// A copy of an image's database.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct RpmDb {
+pub(crate) struct RpmDb {
     /// The folder it is in.
     pub path: PathBuf,
     /// What kind it is.
@@ -152,7 +152,7 @@ pub enum RpmDbError {
 ///
 /// # Errors
 /// When there is one and it cannot be copied.
-pub fn copy(image_root: &Path, to: &Path) -> Result<Option<RpmDb>, RpmDbError> {
+pub(crate) fn copy(image_root: &Path, to: &Path) -> Result<Option<RpmDb>, RpmDbError> {
     let failed = |what: &str| {
         let what = what.to_owned();
         move |source: io::Error| RpmDbError::Copy { what, source }
@@ -209,7 +209,7 @@ fn copy_file(from: File, to: &Path, left: &mut u64) -> io::Result<()> {
 ///
 /// # Errors
 /// When `rpm` is missing, or cannot read the database.
-pub async fn query(database: &RpmDb) -> Result<Vec<Package>, RpmDbError> {
+pub(crate) async fn query(database: &RpmDb) -> Result<Vec<Package>, RpmDbError> {
     // Macros of the user could be anything; those of the system are needed for the backend.
     let home = database.path.join("home");
     fs::create_dir(&home).map_err(RpmDbError::Run)?;

@@ -8,7 +8,7 @@ use crate::digest::sha256_hex;
 
 /// What is described.
 #[derive(Debug, Clone, Copy)]
-pub struct Subject<'a> {
+pub(crate) struct Subject<'a> {
     /// The repository's name.
     pub name: &'a str,
     /// `VERSION-RELEASE`.
@@ -24,7 +24,7 @@ pub struct Subject<'a> {
 }
 
 /// Makes the document.
-pub fn build(subject: &Subject<'_>, packages: &[Package]) -> Value {
+pub(crate) fn build(subject: &Subject<'_>, packages: &[Package]) -> Value {
     let Subject { name, version, arch, id, distribution, timestamp } = *subject;
     let purl = format!("pkg:oci/{}@{}?arch={arch}", encoded(name.rsplit('/').next().unwrap_or(name)), encoded(id));
     json!({

@@ -1,4 +1,4 @@
 //! Registries: which of them images may come from, and how images get there.
 
-pub mod push;
-pub mod registries;
+pub(crate) mod push;
+pub(crate) mod registries;

@@ -16,7 +16,7 @@ use crate::local::image::name::ImageName;
 
 /// The tags that an image gets.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
-pub struct Tags {
+pub(crate) struct Tags {
     /// The build's own.
     pub unique: String,
     /// `VERSION-RELEASE`.
@@ -27,7 +27,7 @@ pub struct Tags {
 
 impl Tags {
     /// The tags of a build: scratch builds have only their own, isolated ones do not move any.
-    pub fn of(
+    pub(crate) fn of(
         unique: &str,
         version: &str,
         release: &str,
@@ -43,7 +43,7 @@ impl Tags {
     }
 
     /// All of them, in the order in which they are pushed.
-    pub fn all(&self) -> impl Iterator<Item = &str> {
+    pub(crate) fn all(&self) -> impl Iterator<Item = &str> {
         [self.unique.as_str()]
             .into_iter()
             .chain(self.primary.as_deref())
@@ -53,7 +53,7 @@ impl Tags {
 
 /// An image for one architecture in the registry.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PushedImage {
+pub(crate) struct PushedImage {
     /// Koji's name of the architecture.
     pub arch: String,
     /// The digest of its manifest.
@@ -66,7 +66,7 @@ pub struct PushedImage {
 
 /// What the registry has now.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Pushed {
+pub(crate) struct Pushed {
     /// The repository, without tag.
     pub repository: ImageName,
     /// The images, one an architecture.
@@ -81,7 +81,7 @@ pub struct Pushed {
 
 impl Pushed {
     /// What to pull: the digest first, then the tags.
-    pub fn pull_specs(&self) -> Vec<String> {
+    pub(crate) fn pull_specs(&self) -> Vec<String> {
         let by_tag = self.tags.all().map(|tag| self.repository.with_tag(tag).to_string());
         std::iter::once(self.repository.by_digest(&self.digest).to_string()).chain(by_tag).collect()
     }
@@ -126,7 +126,7 @@ pub enum PushError {
 
 /// An image that is to be pushed: its architecture, its name in the storage, and the storage.
 #[derive(Debug, Clone, Copy)]
-pub struct ToPush<'a> {
+pub(crate) struct ToPush<'a> {
     /// Koji's name of the architecture.
     pub arch: &'a str,
     /// Its name in the storage.
@@ -139,7 +139,7 @@ pub struct ToPush<'a> {
 ///
 /// # Errors
 /// When the registry does not take them, or gives back something else.
-pub async fn unique(
+pub(crate) async fn unique(
     images: &[ToPush<'_>],
     repository: &ImageName,
     tags: &Tags,
@@ -183,7 +183,7 @@ pub async fn unique(
 ///
 /// # Errors
 /// When the registry does not take them.
-pub async fn tag(engine: &Engine, pushed: &mut Pushed, tags: &Tags, step: &mut Step) -> Result<(), PushError> {
+pub(crate) async fn tag(engine: &Engine, pushed: &mut Pushed, tags: &Tags, step: &mut Step) -> Result<(), PushError> {
     let from = format!("docker://{}", pushed.repository.by_digest(&pushed.digest));
     for tag in tags.all().skip(1) {
         let name = pushed.repository.with_tag(tag);
@@ -205,7 +205,7 @@ pub async fn tag(engine: &Engine, pushed: &mut Pushed, tags: &Tags, step: &mut S
 ///
 /// # Errors
 /// When it lacks one.
-pub fn check_media_types(pushed: &Pushed, expected: &[String]) -> Result<(), PushError> {
+pub(crate) fn check_media_types(pushed: &Pushed, expected: &[String]) -> Result<(), PushError> {
     let has = |wanted: &&String| {
         pushed.media_type == **wanted || pushed.images.iter().any(|image| image.media_type == **wanted)
     };

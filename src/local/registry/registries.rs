@@ -33,7 +33,7 @@ pub enum RegistryError {
 ///
 /// # Errors
 /// When it is no name, or of a registry that is not allowed.
-pub fn resolve(image: &str, line: usize, config: &LocalConfig) -> Result<ImageName, RegistryError> {
+pub(crate) fn resolve(image: &str, line: usize, config: &LocalConfig) -> Result<ImageName, RegistryError> {
     let name = ImageName::parse(image).map_err(|source| RegistryError::BadName { line, source })?;
     let registry = name.registry.clone().unwrap_or_else(|| config.source_registry.clone());
     let allowed: Vec<String> =

@@ -27,7 +27,7 @@ const TAIL_LINES: usize = 20;
 
 /// What buildah is asked to build.
 #[derive(Debug, Clone)]
-pub struct BuildCall<'a> {
+pub(crate) struct BuildCall<'a> {
     /// Koji's name of the architecture.
     pub arch: &'a str,
     /// How `RUN` is kept apart.
@@ -56,7 +56,7 @@ pub struct BuildCall<'a> {
 
 /// The log of a build: as events, and as a file that has every byte.
 #[derive(Debug)]
-pub struct BuildLog {
+pub(crate) struct BuildLog {
     journal: Journal,
     log: Arc<LogId>,
     path: PathBuf,
@@ -70,7 +70,7 @@ impl BuildLog {
     ///
     /// # Errors
     /// When the file cannot be made.
-    pub async fn open(journal: &Journal, arch: &str, folder: &Path) -> std::io::Result<BuildLog> {
+    pub(crate) async fn open(journal: &Journal, arch: &str, folder: &Path) -> std::io::Result<BuildLog> {
         let name = format!("{arch}-build.log");
         let path = folder.join(&name);
         let file = create_private(&path)?;
@@ -90,22 +90,22 @@ impl BuildLog {
     }
 
     /// Nothing more comes.
-    pub async fn close(&self) {
+    pub(crate) async fn close(&self) {
         self.journal.events().send(BuildEvent::LogClosed { log: Arc::clone(&self.log) }).await;
     }
 
     /// Which log it is.
-    pub fn id(&self) -> &LogId {
+    pub(crate) fn id(&self) -> &LogId {
         &self.log
     }
 
     /// Where it is kept.
-    pub fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         &self.path
     }
 
     /// Its last lines.
-    pub fn last_lines(&self) -> Vec<String> {
+    pub(crate) fn last_lines(&self) -> Vec<String> {
         self.tail.lines(TAIL_LINES)
     }
 }
@@ -123,7 +123,7 @@ fn build_args(given: &[String], engine: &Command) -> Vec<String> {
 }
 
 /// Splits build arguments into those that go into a file, where no other process sees them, and those that cannot stand there.
-pub fn in_file(given: &[String]) -> (String, Vec<String>) {
+pub(crate) fn in_file(given: &[String]) -> (String, Vec<String>) {
     let fits =
         |argument: &&String| argument.contains('=') && !argument.contains(['\n', '\r']) && !argument.starts_with('#');
     let (fitting, other): (Vec<&String>, Vec<&String>) = given.iter().partition(fits);
@@ -134,7 +134,7 @@ pub fn in_file(given: &[String]) -> (String, Vec<String>) {
 ///
 /// # Errors
 /// When buildah does not build it; the exit code is that of the `RUN` that failed, where one did.
-pub async fn build(
+pub(crate) async fn build(
     engine: &Engine,
     order: &BuildCall<'_>,
     log: &mut BuildLog,

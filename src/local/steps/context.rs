@@ -22,7 +22,7 @@ const IGNORE_FILES: [&str; 2] = [".containerignore", ".dockerignore"];
 
 /// A folder to build from.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct BuildContext {
+pub(crate) struct BuildContext {
     /// The folder.
     pub path: PathBuf,
     /// Submodules that are not there, by their paths.
@@ -80,7 +80,7 @@ impl BuildContext {
     ///
     /// # Errors
     /// When git cannot give them.
-    pub fn of_commit(root: &Path, commit: &str, to: &Path, stop: &Stop) -> Result<BuildContext, ContextError> {
+    pub(crate) fn of_commit(root: &Path, commit: &str, to: &Path, stop: &Stop) -> Result<BuildContext, ContextError> {
         create_folder(to)?;
         let git = |source| ContextError::Git { root: root.to_owned(), commit: commit.to_owned(), source };
         let repository = Repository::open(root).map_err(git)?;
@@ -113,7 +113,7 @@ impl BuildContext {
     ///
     /// # Errors
     /// When a file cannot be copied.
-    pub fn of_work_tree(root: &Path, to: &Path, stop: &Stop) -> Result<BuildContext, ContextError> {
+    pub(crate) fn of_work_tree(root: &Path, to: &Path, stop: &Stop) -> Result<BuildContext, ContextError> {
         create_folder(to)?;
         let git = |source| ContextError::Git { root: root.to_owned(), commit: "HEAD".to_owned(), source };
         for path in work_tree_files(root).map_err(git)? {
@@ -124,7 +124,7 @@ impl BuildContext {
     }
 
     /// Whether a name is there.
-    pub fn has(&self, name: &str) -> bool {
+    pub(crate) fn has(&self, name: &str) -> bool {
         fs::symlink_metadata(self.path.join(name)).is_ok()
     }
 
@@ -132,7 +132,7 @@ impl BuildContext {
     ///
     /// # Errors
     /// When one is there.
-    pub fn check_free(&self, names: &[String]) -> Result<(), ContextError> {
+    pub(crate) fn check_free(&self, names: &[String]) -> Result<(), ContextError> {
         match names.iter().find(|name| self.has(name)) {
             Some(name) => Err(ContextError::Taken { name: name.clone() }),
             None => Ok(()),
@@ -143,7 +143,7 @@ impl BuildContext {
     ///
     /// # Errors
     /// When it cannot be read, or leads elsewhere.
-    pub fn read(&self, name: &str) -> Result<Vec<u8>, ContextError> {
+    pub(crate) fn read(&self, name: &str) -> Result<Vec<u8>, ContextError> {
         let path = self.path.join(name);
         let io = |what: &'static str| {
             let path = path.clone();
@@ -161,7 +161,7 @@ impl BuildContext {
     ///
     /// # Errors
     /// When it is there, or cannot be written.
-    pub fn add(&self, name: &str, content: &[u8]) -> Result<(), ContextError> {
+    pub(crate) fn add(&self, name: &str, content: &[u8]) -> Result<(), ContextError> {
         let path = self.path.join(name);
         let written = OpenOptions::new().write(true).create_new(true).mode(0o644).open(&path).and_then(|mut file| {
             // Whatever the umask, the image gets the same mode.
@@ -175,7 +175,7 @@ impl BuildContext {
     ///
     /// # Errors
     /// When it is there, or cannot be made.
-    pub fn add_folder(&self, name: &str) -> Result<(), ContextError> {
+    pub(crate) fn add_folder(&self, name: &str) -> Result<(), ContextError> {
         let path = self.path.join(name);
         fs::create_dir(&path).map_err(|source| ContextError::Io { what: "create", path, source })
     }
@@ -185,7 +185,7 @@ impl BuildContext {
     ///
     /// # Errors
     /// When it cannot be changed.
-    pub fn unignore(&self, dockerfile: &str, names: &[String]) -> Result<(), ContextError> {
+    pub(crate) fn unignore(&self, dockerfile: &str, names: &[String]) -> Result<(), ContextError> {
         let own = format!("{dockerfile}.dockerignore");
         let candidates = [own.as_str()].into_iter().chain(IGNORE_FILES);
         let Some(name) = candidates.into_iter().find(|name| self.has(name)) else { return Ok(()) };
@@ -203,7 +203,7 @@ impl BuildContext {
     ///
     /// # Errors
     /// When it cannot be written.
-    pub fn replace(&self, name: &str, content: &[u8]) -> Result<(), ContextError> {
+    pub(crate) fn replace(&self, name: &str, content: &[u8]) -> Result<(), ContextError> {
         let path = self.path.join(name);
         fs::remove_file(&path).map_err(|source| ContextError::Io { what: "replace", path, source })?;
         self.add(name, content)

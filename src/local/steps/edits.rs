@@ -4,7 +4,7 @@ use std::ops::Range;
 
 /// A change: the bytes of a range are replaced. An empty range is a place to insert at.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Edit {
+pub(crate) struct Edit {
     /// The bytes in the original text.
     pub range: Range<usize>,
     /// What comes in their place.
@@ -13,12 +13,12 @@ pub struct Edit {
 
 impl Edit {
     /// Puts `text` before the byte at `at`.
-    pub fn insert(at: usize, text: impl Into<String>) -> Edit {
+    pub(crate) fn insert(at: usize, text: impl Into<String>) -> Edit {
         Edit { range: at..at, text: text.into() }
     }
 
     /// Puts `text` in the place of a range.
-    pub fn replace(range: Range<usize>, text: impl Into<String>) -> Edit {
+    pub(crate) fn replace(range: Range<usize>, text: impl Into<String>) -> Edit {
         Edit { range, text: text.into() }
     }
 }
@@ -35,7 +35,7 @@ pub struct BadEdit {
 ///
 /// # Errors
 /// When two edits overlap, or one is outside of the text or within a character.
-pub fn apply(text: &str, edits: &[Edit]) -> Result<String, BadEdit> {
+pub(crate) fn apply(text: &str, edits: &[Edit]) -> Result<String, BadEdit> {
     let mut sorted: Vec<&Edit> = edits.iter().collect();
     sorted.sort_by_key(|edit| (edit.range.start, edit.range.end));
     let mut changed = String::with_capacity(text.len() + edits.iter().map(|edit| edit.text.len()).sum::<usize>());

@@ -7,7 +7,7 @@ use crate::local::image::built::BuiltImage;
 use crate::local::image::contents::Contents;
 
 /// An image that was built and looked at.
-pub struct Finished {
+pub(crate) struct Finished {
     /// Koji's name of the architecture.
     pub arch: String,
     /// The storage it is in.

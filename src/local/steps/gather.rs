@@ -273,7 +273,7 @@ async fn told(
         match event {
             FetchStep::Receiving { received, total } => drop(sizes.insert(target, (received, total))),
             FetchStep::CacheDamaged => {
-                step.say(format_args!("{name}: what the cache had was damaged, and is removed")).await
+                step.say(format_args!("{name}: what the cache had was damaged, and is removed")).await;
             }
             FetchStep::Waiting => step.say(format_args!("{name}: another build is fetching it")).await,
             FetchStep::Retrying { attempt, of, delay, reason } => {

@@ -124,7 +124,7 @@ impl ImportError {
 }
 
 /// What is imported.
-pub struct Import<'a> {
+pub(crate) struct Import<'a> {
     /// The build that was asked for.
     pub order: &'a LocalOrder<'a>,
     /// Its name in Koji.
@@ -163,7 +163,12 @@ impl Import<'_> {
     ///
     /// # Errors
     /// When the hub refuses; then the NVR is free again.
-    pub async fn run(&self, hub: &mut Hub, interrupt: &Interrupt, step: &mut Step) -> Result<KojiBuild, ImportError> {
+    pub(crate) async fn run(
+        &self,
+        hub: &mut Hub,
+        interrupt: &Interrupt,
+        step: &mut Step,
+    ) -> Result<KojiBuild, ImportError> {
         let imported = self.import(hub, interrupt, step).await;
         if imported.is_err() {
             let image = self.pushed.repository.by_digest(&self.pushed.digest);

@@ -18,7 +18,7 @@ const SCOPES: [&str; 4] = ["private", "authoritative-source-only", "restricted",
 
 /// What is known of a build besides its files.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Automatic {
+pub(crate) struct Automatic {
     /// When it began, RFC 3339 in UTC.
     pub build_date: String,
     /// Koji's name of the architecture.
@@ -29,7 +29,7 @@ pub struct Automatic {
 
 /// The labels of an image.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Labels {
+pub(crate) struct Labels {
     /// Those to add, in the order in which they are written.
     pub added: Vec<(String, String)>,
     /// Those that the Dockerfile keeps: name, its value, and the one it did not get.
@@ -68,7 +68,7 @@ pub enum LabelError {
 }
 
 /// The value of a label by its new name, else by its old one; an empty one is none.
-pub fn named(dockerfile: &Dockerfile, label: LabelName) -> Option<&str> {
+pub(crate) fn named(dockerfile: &Dockerfile, label: LabelName) -> Option<&str> {
     let value = |name| dockerfile.label(name).map(|label| label.value.as_str());
     value(label.name).or_else(|| value(label.old)).filter(|value| !value.is_empty())
 }
@@ -77,7 +77,7 @@ pub fn named(dockerfile: &Dockerfile, label: LabelName) -> Option<&str> {
 ///
 /// # Errors
 /// When one of the labels has no value.
-pub fn identity(dockerfile: &Dockerfile, release: &str) -> Result<(Nvr, String), LabelError> {
+pub(crate) fn identity(dockerfile: &Dockerfile, release: &str) -> Result<(Nvr, String), LabelError> {
     let values = [COMPONENT, VERSION, NAME].map(|label| named(dockerfile, label));
     let [Some(component), Some(version), Some(name)] = values else {
         let labels = [COMPONENT, VERSION, NAME].into_iter().zip(values);
@@ -93,7 +93,7 @@ pub fn identity(dockerfile: &Dockerfile, release: &str) -> Result<(Nvr, String),
 ///
 /// # Errors
 /// When the distribution's scope would grow, or a value cannot be written.
-pub fn find(
+pub(crate) fn find(
     dockerfile: &Dockerfile,
     base: &BTreeMap<String, String>,
     release: &str,
@@ -220,7 +220,7 @@ impl Set<'_> {
 }
 
 /// `LABEL "name"="value" …`, so that the engine reads back exactly these values.
-pub fn instruction(labels: &[(String, String)], escape: char) -> String {
+pub(crate) fn instruction(labels: &[(String, String)], escape: char) -> String {
     let pairs = labels.iter().map(|(name, value)| format!("{}={}", quoted(name, escape), quoted(value, escape)));
     format!("LABEL {}\n", pairs.collect::<Vec<_>>().join(" "))
 }

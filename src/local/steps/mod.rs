@@ -2,21 +2,21 @@
 //! later is refused before the first byte is fetched.
 
 pub mod base_image;
-pub mod build;
-pub mod context;
+pub(crate) mod build;
+pub(crate) mod context;
 mod deliver;
 pub mod dockerfile;
-pub mod edits;
-pub mod error;
+pub(crate) mod edits;
+pub(crate) mod error;
 mod finished;
 mod gather;
-pub mod import;
-pub mod labels;
+pub(crate) mod import;
+pub(crate) mod labels;
 mod make;
-pub mod prepare;
-pub mod release;
+pub(crate) mod prepare;
+pub(crate) mod release;
 mod write;
-pub mod yum_repos;
+pub(crate) mod yum_repos;
 
 use std::path::{Path, PathBuf};
 
@@ -239,7 +239,7 @@ impl Site {
         let machine = Machine::probe(order.config, order.guard.clone(), &store, work.path()).await?;
         let prepared = prepare::prepare(order, machine.version, &work.path().join("context")).await?;
         let isolation = Isolation::choose(order.config.isolation.as_deref());
-        Ok(Site { store, work, machine, prepared, isolation })
+        Ok(Site { work, store, machine, isolation, prepared })
     }
 }
 

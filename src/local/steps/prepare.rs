@@ -25,7 +25,7 @@ const REFUSED_FILES: [&str; 2] = ["fetch-artifacts-koji.yaml", "fetch-artifacts-
 
 /// A build whose files are known.
 #[derive(Debug)]
-pub struct Prepared {
+pub(crate) struct Prepared {
     /// The folder to build from.
     pub context: BuildContext,
     /// The name of the Dockerfile in it.
@@ -167,7 +167,7 @@ impl PrepareError {
 ///
 /// # Errors
 /// When something is missing for it.
-pub fn check_options(order: &LocalOrder<'_>, hub: bool) -> Result<(), PrepareError> {
+pub(crate) fn check_options(order: &LocalOrder<'_>, hub: bool) -> Result<(), PrepareError> {
     let options = &order.options;
     let asked = &order.request.options;
     if (options.dirty || options.cache) && !asked.scratch {
@@ -200,7 +200,7 @@ pub fn check_options(order: &LocalOrder<'_>, hub: bool) -> Result<(), PrepareErr
 ///
 /// # Errors
 /// When the build would fail.
-pub async fn prepare(order: &LocalOrder<'_>, engine: Version, folder: &Path) -> Result<Prepared, PrepareError> {
+pub(crate) async fn prepare(order: &LocalOrder<'_>, engine: Version, folder: &Path) -> Result<Prepared, PrepareError> {
     let context = take(order, folder).await?;
     let dockerfile = DOCKERFILES
         .into_iter()
@@ -234,7 +234,7 @@ pub async fn prepare(order: &LocalOrder<'_>, engine: Version, folder: &Path) -> 
 ///
 /// # Errors
 /// When they cannot be copied.
-pub async fn take(order: &LocalOrder<'_>, folder: &Path) -> Result<BuildContext, ContextError> {
+pub(crate) async fn take(order: &LocalOrder<'_>, folder: &Path) -> Result<BuildContext, ContextError> {
     let (root, folder, commit) = (order.root.clone(), folder.to_owned(), order.request.commit.clone());
     if order.options.dirty {
         blocking::run(move |stop| BuildContext::of_work_tree(&root, &folder, stop)).await

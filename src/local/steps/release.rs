@@ -16,7 +16,7 @@ const TRIES: usize = 50;
 
 /// Where a release is from.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum ReleaseSource {
+pub(crate) enum ReleaseSource {
     /// `--build-release`.
     Option(String),
     /// The label of the Dockerfile.
@@ -53,7 +53,7 @@ pub enum ReleaseError {
 ///
 /// # Errors
 /// When the build is there already, or no release can be found.
-pub async fn find(
+pub(crate) async fn find(
     source: ReleaseSource,
     component: &str,
     version: &str,

@@ -17,7 +17,7 @@ use crate::error::ErrorKind;
 use crate::http;
 
 /// Where yum looks for repositories in an image.
-pub const YUM_REPOS_DIR: &str = "/etc/yum.repos.d";
+pub(crate) const YUM_REPOS_DIR: &str = "/etc/yum.repos.d";
 /// The longest repository file that is read, in bytes.
 const LONGEST: usize = 1 << 20;
 
@@ -27,7 +27,7 @@ const QUOTES: [char; 2] = ['"', '\''];
 
 /// A repository file.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RepoFile {
+pub(crate) struct RepoFile {
     /// Its name in the image, such as `extra-25fcb.repo`.
     pub name: String,
     /// What it holds.
@@ -98,7 +98,7 @@ impl YumRepoError {
 }
 
 /// A URL for people and logs: without user, password and query.
-pub fn shown(url: &str) -> String {
+pub(crate) fn shown(url: &str) -> String {
     match url.parse::<Address>() {
         Ok(address) => {
             let mut url = address.bare();
@@ -114,7 +114,7 @@ pub fn shown(url: &str) -> String {
 ///
 /// # Errors
 /// When one is from elsewhere; all of them are named.
-pub fn check_domains(urls: &[String], allowed: &[String]) -> Result<(), YumRepoError> {
+pub(crate) fn check_domains(urls: &[String], allowed: &[String]) -> Result<(), YumRepoError> {
     let is_allowed = |url: &str| {
         let host = Url::parse(url).ok().and_then(|url| {
             let host = url.host_str()?.to_ascii_lowercase();
@@ -133,7 +133,7 @@ pub fn check_domains(urls: &[String], allowed: &[String]) -> Result<(), YumRepoE
 ///
 /// # Errors
 /// When the URL has no usable file name.
-pub fn file_name(url: &str) -> Result<String, YumRepoError> {
+pub(crate) fn file_name(url: &str) -> Result<String, YumRepoError> {
     let bad = |why| YumRepoError::BadUrl { url: shown(url), why };
     let parsed = Url::parse(url).map_err(|_| bad("it is no URL"))?;
     if !matches!(parsed.scheme(), "http" | "https") {
@@ -158,7 +158,7 @@ fn named(stem: &str, hashed: &str) -> Option<String> {
 ///
 /// # Errors
 /// When one has no usable name, or cannot be fetched.
-pub async fn fetch(client: &reqwest::Client, urls: &[String]) -> Result<Vec<RepoFile>, YumRepoError> {
+pub(crate) async fn fetch(client: &reqwest::Client, urls: &[String]) -> Result<Vec<RepoFile>, YumRepoError> {
     let fetched = urls.iter().map(|url| async move {
         let name = file_name(url)?;
         let content = content(client, url).await?;
@@ -186,7 +186,7 @@ async fn content(client: &reqwest::Client, url: &str) -> Result<Vec<u8>, YumRepo
 }
 
 /// The repository of a Koji target (`KojiPlugin`): `repo` is its newest id.
-pub fn of_target(target: &str, topurl: &str, build_tag: &str, repo: i64, proxy: Option<&str>) -> RepoFile {
+pub(crate) fn of_target(target: &str, topurl: &str, build_tag: &str, repo: i64, proxy: Option<&str>) -> RepoFile {
     let section = format!("atomic-reactor-koji-plugin-{target}");
     let base = format!("{}/repos/{build_tag}/{repo}/$basearch", topurl.trim_end_matches('/'));
     let mut content = format!("[{section}]\nname={section}\nbaseurl={base}\nenabled=1\ngpgcheck=0\n");
@@ -204,7 +204,7 @@ fn sections(file: &RepoFile) -> HashMap<String, HashMap<String, Option<String>>>
 }
 
 /// Whether a section switches off that signatures of packages are checked, however it spells that.
-pub fn is_unchecked(file: &RepoFile) -> bool {
+pub(crate) fn is_unchecked(file: &RepoFile) -> bool {
     let off = |value: &str| FALSE.iter().any(|word| word.eq_ignore_ascii_case(value));
     let values = sections(file).into_values().filter_map(|section| section.get("gpgcheck").cloned().flatten());
     values.map(|value| value.trim_matches(QUOTES).trim().to_owned()).any(|value| off(&value))
@@ -212,7 +212,7 @@ pub fn is_unchecked(file: &RepoFile) -> bool {
 
 /// Has yum trust the certificates in `bundle` (a file name in `/tmp`) for every repository of the files that does not say itself
 /// whom to trust.
-pub fn trust(files: &mut [RepoFile], bundle: &Path) {
+pub(crate) fn trust(files: &mut [RepoFile], bundle: &Path) {
     for file in files {
         let said = sections(file);
         let says =
@@ -240,7 +240,7 @@ fn header(line: &[u8]) -> Option<String> {
 }
 
 /// The files by their names; two URLs that are the same are one file.
-pub fn by_name(files: Vec<RepoFile>) -> BTreeMap<String, RepoFile> {
+pub(crate) fn by_name(files: Vec<RepoFile>) -> BTreeMap<String, RepoFile> {
     files.into_iter().map(|file| (file.name.clone(), file)).collect()
 }
 

@@ -23,11 +23,11 @@ use crate::address::Address;
 use crate::credentials::Secret;
 use crate::http::{self, Failure};
 
-pub mod error;
+pub(crate) mod error;
 #[cfg(test)]
 mod tests;
 
-pub use error::{OAuthError, Offers};
+pub(crate) use error::{OAuthError, Offers};
 
 /// The OAuth client that gets its token without a browser. It exists on every OpenShift.
 const CLIENT_ID: &str = "openshift-challenging-client";

@@ -28,7 +28,7 @@ const DEFAULT_NAMESPACE: &str = "default";
 
 /// Everything that says where and who.
 #[derive(Debug, Clone)]
-pub struct Sources<'a> {
+pub(crate) struct Sources<'a> {
     /// The instance of osbs.conf.
     pub instance: &'a OsbsInstance,
     /// `--openshift-url`.
@@ -44,7 +44,7 @@ pub struct Sources<'a> {
 }
 
 /// A server, and how to get in.
-pub struct Access {
+pub(crate) struct Access {
     /// The connection's settings.
     pub config: kube::Config,
     /// The server.
@@ -144,7 +144,7 @@ impl From<AccessError> for Error {
 ///
 /// # Errors
 /// When no server is named, or what is named cannot be read.
-pub async fn access(sources: Sources<'_>) -> Result<Access, AccessError> {
+pub(crate) async fn access(sources: Sources<'_>) -> Result<Access, AccessError> {
     let (instance, home) = (sources.instance.clone(), sources.home.map(Path::to_owned));
     let Sources { url, namespace, token, token_file, .. } = sources;
     let runtime = tokio::runtime::Handle::current();

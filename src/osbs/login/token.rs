@@ -16,7 +16,7 @@ use url::Url;
 
 use crate::credentials::Secret;
 
-pub mod kubeconfig;
+pub(crate) mod kubeconfig;
 #[cfg(test)]
 mod tests;
 

@@ -22,7 +22,7 @@ const GONE: [&str; 2] = ["/spec/resources", "/spec/pipelineRef/bundle"];
 
 /// Says a run in the version that a cluster serves, whichever it was written for. Where it says something twice, in the way of both
 /// versions, the way of the cluster's version counts.
-pub fn convert(run: &mut Map<String, Value>, version: Version) {
+pub(crate) fn convert(run: &mut Map<String, Value>, version: Version) {
     run.insert("apiVersion".to_owned(), format!("tekton.dev/{}", version.name()).into());
     let Some(spec) = run.get_mut("spec").and_then(Value::as_object_mut) else { return };
     // Deprecated in v1beta1, which knows the other one as well.
@@ -50,7 +50,7 @@ pub fn convert(run: &mut Map<String, Value>, version: Version) {
 }
 
 /// The first field of a run that a version has nothing for.
-pub fn inexpressible(run: &Value, version: Version) -> Option<String> {
+pub(crate) fn inexpressible(run: &Value, version: Version) -> Option<String> {
     let is_there = |path: &&&str| run.pointer(path).is_some_and(|value| !value.is_null());
     let gone = GONE.iter().find(is_there).filter(|_| version == Version::V1)?;
     Some(gone.trim_start_matches('/').replace('/', "."))

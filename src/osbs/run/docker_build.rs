@@ -18,7 +18,7 @@ use crate::osbs::tekton::{
 use crate::request::{Artifact, BuildRequest};
 
 /// The label of a build's pod that names the build.
-pub const BUILD_LABEL: &str = "openshift.io/build.name";
+pub(crate) const BUILD_LABEL: &str = "openshift.io/build.name";
 /// The annotation of a build that names its pod.
 const POD_ANNOTATION: &str = "openshift.io/build.pod-name";
 /// The container that builds.
@@ -47,7 +47,7 @@ impl From<DockerBuildError> for Error {
 ///
 /// # Errors
 /// When it does: everything is told at once.
-pub fn check(request: &BuildRequest) -> Result<(), DockerBuildError> {
+pub(crate) fn check(request: &BuildRequest) -> Result<(), DockerBuildError> {
     let options = &request.options;
     let given = [
         (request.artifact == Artifact::Flatpak, "flatpak-build"),
@@ -67,7 +67,7 @@ pub fn check(request: &BuildRequest) -> Result<(), DockerBuildError> {
 }
 
 /// The collection of builds in a namespace.
-pub fn builds(namespace: &str) -> String {
+pub(crate) fn builds(namespace: &str) -> String {
     format!("/apis/build.openshift.io/v1/namespaces/{namespace}/builds")
 }
 
@@ -76,7 +76,7 @@ fn configs(namespace: &str) -> String {
 }
 
 /// The build config of a request. Without `output_image` the image stays in the cluster's own registry, which is not pushed to.
-pub fn build_config(request: &BuildRequest, params: &UserParams, output_image: Option<&str>) -> Value {
+pub(crate) fn build_config(request: &BuildRequest, params: &UserParams, output_image: Option<&str>) -> Value {
     let text = |key: &str| params.values.get(key).and_then(Value::as_str).unwrap_or_default();
     let mut spec = json!({
         "source": {"type": "Git", "git": {"uri": text("git_uri"), "ref": request.commit}},
@@ -103,7 +103,7 @@ pub fn build_config(request: &BuildRequest, params: &UserParams, output_image: O
 ///
 /// # Errors
 /// When the build was not created, or it is not known whether it was.
-pub async fn create(
+pub(crate) async fn create(
     cluster: &Cluster,
     config: &Value,
     commit: &str,
@@ -181,18 +181,18 @@ fn without_build(error: CreateError) -> CreateError {
 }
 
 /// The wish that a build be cancelled.
-pub fn cancel_patch() -> Value {
+pub(crate) fn cancel_patch() -> Value {
     json!({"status": {"cancelled": true}})
 }
 
 /// The path of what is to be deleted so that nothing of a build is left: its config, which has the build's name but for its number.
-pub fn config_path(namespace: &str, build: &str) -> String {
+pub(crate) fn config_path(namespace: &str, build: &str) -> String {
     let name = build.rsplit_once('-').map_or(build, |(name, _)| name);
     format!("{}/{name}", configs(namespace))
 }
 
 /// A build as a run with one task.
-pub fn as_run(build: &Value) -> (PipelineRun, TaskRun) {
+pub(crate) fn as_run(build: &Value) -> (PipelineRun, TaskRun) {
     let text = |pointer: &str| build.pointer(pointer).and_then(Value::as_str).map(str::to_owned);
     let name = text("/metadata/name").unwrap_or_default();
     let condition = condition(build);

@@ -44,7 +44,7 @@ pub enum Change {
 
 /// What to watch.
 #[derive(Debug, Clone)]
-pub struct Selection {
+pub(crate) struct Selection {
     /// The resource's plural, for messages.
     pub plural: &'static str,
     /// The kind of the objects.
@@ -59,19 +59,24 @@ pub struct Selection {
 
 impl Selection {
     /// The object of this name.
-    pub fn by_name(plural: &'static str, kind: &'static str, path: String, name: &str) -> Selection {
+    pub(crate) fn by_name(plural: &'static str, kind: &'static str, path: String, name: &str) -> Selection {
         let selector = encoded("fieldSelector", &format!("metadata.name={name}"));
         Selection { plural, kind, path, selector, only: Some(name.to_owned()) }
     }
 
     /// The objects with a label of this value.
-    pub fn by_label(plural: &'static str, kind: &'static str, path: String, (label, value): (&str, &str)) -> Selection {
+    pub(crate) fn by_label(
+        plural: &'static str,
+        kind: &'static str,
+        path: String,
+        (label, value): (&str, &str),
+    ) -> Selection {
         let selector = encoded("labelSelector", &format!("{label}={value}"));
         Selection { plural, kind, path, selector, only: None }
     }
 
     /// The list's path and query.
-    pub fn list(&self) -> String {
+    pub(crate) fn list(&self) -> String {
         format!("{}?{}", self.path, self.selector)
     }
 
@@ -79,7 +84,7 @@ impl Selection {
     ///
     /// # Errors
     /// When the answer is no, none, or no such list.
-    pub async fn listed(&self, cluster: &Cluster) -> Result<Value, ClusterError> {
+    pub(crate) async fn listed(&self, cluster: &Cluster) -> Result<Value, ClusterError> {
         let (what, expected) = (format!("list {}", self.plural), Expected::List { kind: self.kind });
         cluster.ask(&what, http::Method::GET, &self.list(), None, expected).await
     }
@@ -95,7 +100,7 @@ fn encoded(name: &str, value: &str) -> String {
 }
 
 /// What a collection tells, and whom.
-pub struct Observer<T> {
+pub(crate) struct Observer<T> {
     /// The server.
     pub cluster: Arc<Cluster>,
     /// What to watch.
@@ -150,7 +155,7 @@ struct Course {
 
 impl<T> Observer<T> {
     /// Tells of all changes from a version on, or from a list on, as long as somebody listens.
-    pub async fn observe(self, mut version: Option<String>) {
+    pub(crate) async fn observe(self, mut version: Option<String>) {
         let mut course = Course::default();
         loop {
             let from = match version.take() {

@@ -3,7 +3,7 @@
 //! The end of a body says nothing: the API server ends it as cleanly when its connection to the node breaks as when the container
 //! ends. So a log is at its end only when a connection that was begun *after* the container had ended has ended.
 
-pub mod decoder;
+pub(crate) mod decoder;
 
 use std::pin::pin;
 use std::sync::Arc;
@@ -45,7 +45,7 @@ const FORBIDDEN_TRIES: u32 = 3;
 
 /// How far a container is, as its pod or TaskRun says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Stage {
+pub(crate) enum Stage {
     /// It has not begun.
     Waiting,
     /// It runs.
@@ -58,7 +58,7 @@ pub enum Stage {
 
 /// What a log was about, besides what was shown of it.
 #[derive(Debug)]
-pub struct Followed {
+pub(crate) struct Followed {
     /// Which log.
     pub log: Arc<LogId>,
     /// The pod and the container that wrote it.
@@ -71,13 +71,13 @@ pub struct Followed {
 
 /// Whether the logs of a run may be read, as far as is known.
 #[derive(Debug, Default)]
-pub struct Readable {
+pub(crate) struct Readable {
     was_read: AtomicBool,
     is_told: AtomicBool,
 }
 
 /// One container's log.
-pub struct Follower {
+pub(crate) struct Follower {
     /// The server.
     pub cluster: Arc<Cluster>,
     /// The pod.
@@ -137,7 +137,7 @@ enum Verdict {
 
 impl Follower {
     /// Follows the log to its end.
-    pub async fn follow(mut self) -> Followed {
+    pub(crate) async fn follow(mut self) -> Followed {
         let mut reading = Reading { decoder: Decoder::default(), offset: 0, last: Vec::new() };
         let mut vain = Vain::default();
         let is_whole = loop {

@@ -35,7 +35,7 @@ const STUCK: [&str; 5] = [
 
 /// Something to do, besides telling.
 #[derive(Debug)]
-pub enum Action {
+pub(crate) enum Action {
     /// Tell an event.
     Tell(BuildEvent),
     /// Follow a container's log.
@@ -44,7 +44,7 @@ pub enum Action {
 
 /// A log to follow.
 #[derive(Debug)]
-pub struct Follow {
+pub(crate) struct Follow {
     /// The pod.
     pub pod: String,
     /// The container.
@@ -72,7 +72,7 @@ struct Known {
 
 /// What has been seen of a run.
 #[derive(Debug)]
-pub struct Model {
+pub(crate) struct Model {
     name: String,
     /// What a run is called (`PipelineRun`).
     label: &'static str,
@@ -89,7 +89,7 @@ pub struct Model {
 
 impl Model {
     /// Nothing seen yet. `label` is what the run is called.
-    pub fn new(name: &str, label: &'static str) -> Model {
+    pub(crate) fn new(name: &str, label: &'static str) -> Model {
         Model {
             name: name.to_owned(),
             label,
@@ -104,12 +104,12 @@ impl Model {
     }
 
     /// The run, once it was seen.
-    pub fn run(&self) -> Option<&PipelineRun> {
+    pub(crate) fn run(&self) -> Option<&PipelineRun> {
         self.run.as_ref()
     }
 
     /// The TaskRuns in the order in which the run lists them, and behind them those that it does not list yet.
-    pub fn task_runs(&self) -> Vec<&TaskRun> {
+    pub(crate) fn task_runs(&self) -> Vec<&TaskRun> {
         let children = self.run.iter().flat_map(|run| &run.status.child_references);
         let listed: Vec<&str> = children.map(|child| child.name.as_str()).collect();
         let known = listed.iter().filter_map(|name| self.tasks.get(*name));
@@ -118,17 +118,17 @@ impl Model {
     }
 
     /// Whether the run was removed while it was watched.
-    pub fn is_removed(&self) -> bool {
+    pub(crate) fn is_removed(&self) -> bool {
         self.removed
     }
 
     /// Whether nothing more will come of the run.
-    pub fn is_over(&self) -> bool {
+    pub(crate) fn is_over(&self) -> bool {
         self.removed || self.run.as_ref().is_some_and(PipelineRun::is_final)
     }
 
     /// Takes the run as it looks now.
-    pub fn run_seen(&mut self, run: PipelineRun) -> Vec<Action> {
+    pub(crate) fn run_seen(&mut self, run: PipelineRun) -> Vec<Action> {
         let mut actions = Vec::new();
         let state = run.state();
         match self.told {
@@ -150,7 +150,7 @@ impl Model {
     }
 
     /// The run is there no more.
-    pub fn run_gone(&mut self) {
+    pub(crate) fn run_gone(&mut self) {
         self.removed = !self.run.as_ref().is_some_and(PipelineRun::is_final);
         for stage in self.stages.values() {
             stage.send_replace(Stage::Gone);
@@ -158,7 +158,7 @@ impl Model {
     }
 
     /// Takes a TaskRun as it looks now.
-    pub fn task_seen(&mut self, task: TaskRun) -> Vec<Action> {
+    pub(crate) fn task_seen(&mut self, task: TaskRun) -> Vec<Action> {
         let mut actions = Vec::new();
         let id = TaskId::from(task.metadata.name.as_str());
         let state = task.state();
@@ -202,7 +202,7 @@ impl Model {
     }
 
     /// Takes a pod as it looks now.
-    pub fn pod_seen(&mut self, pod: Pod) -> Vec<Action> {
+    pub(crate) fn pod_seen(&mut self, pod: Pod) -> Vec<Action> {
         let mut actions = Vec::new();
         let name = pod.metadata.name.clone();
         self.pods.insert(name.clone(), pod);
@@ -220,7 +220,7 @@ impl Model {
     }
 
     /// A pod is there no more: nothing more will be read of its logs than what comes now.
-    pub fn pod_gone(&mut self, name: &str) {
+    pub(crate) fn pod_gone(&mut self, name: &str) {
         self.pods.remove(name);
         for ((pod, _), stage) in &self.stages {
             if pod == name {
@@ -230,7 +230,7 @@ impl Model {
     }
 
     /// The run is over and everything was seen that there is: logs of containers that never ran are given up.
-    pub fn settle(&mut self) {
+    pub(crate) fn settle(&mut self) {
         for stage in self.stages.values() {
             stage.send_if_modified(|stage| {
                 let was = *stage;

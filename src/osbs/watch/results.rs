@@ -19,7 +19,7 @@ const EXIT_TASKS: [&str; 2] = ["binary-container-exit", "source-container-exit"]
 const KINDS: [&str; 3] = ["primary", "unique", "floating"];
 
 /// What there is to say when watching ends.
-pub fn outcome(name: &str, model: &Model, specials: &[Special], logs: &[Followed]) -> BuildOutcome {
+pub(crate) fn outcome(name: &str, model: &Model, specials: &[Special], logs: &[Followed]) -> BuildOutcome {
     let run = model.run();
     let outcome = match run.map(PipelineRun::state) {
         _ if model.is_removed() => Outcome::Failed,

@@ -362,12 +362,12 @@ fn a_heartbeat_tells_how_far_the_logs_are() {
     let period = Some(Duration::from_millis(1));
     let (mut live, _, err) = live(mode(false, Color::Auto, false), period);
     live.show(&task(TaskState::Free)).unwrap();
-    live.last_news = Instant::now() - Duration::from_millis(2);
+    live.last_news = Instant::now().checked_sub(Duration::from_millis(2)).unwrap();
     live.tick().unwrap();
     assert_eq!(err.text(), "still watching after 0 s: no news, free\n");
     live.show(&opened("x86_64.log", Some("x86_64"))).unwrap();
     live.show(&appended("x86_64.log", b"STEP 3/7: RUN make\n")).unwrap();
-    live.last_news = Instant::now() - Duration::from_millis(2);
+    live.last_news = Instant::now().checked_sub(Duration::from_millis(2)).unwrap();
     live.tick().unwrap();
     assert!(err.text().ends_with("still watching after 0 s: x86_64: STEP 3/7 RUN make\n"), "{}", err.text());
 }

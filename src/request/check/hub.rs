@@ -31,7 +31,7 @@ pub fn check_hub(answers: &Answers, request: &BuildRequest, files: &FileReport) 
     match &answers.dest_tag {
         Some(tag) => findings.extend(destination(tag, answers, request, files)),
         None => {
-            findings.push(Finding::error("unknown-dest-tag", format!("Unknown destination tag: {}", target.dest_tag)))
+            findings.push(Finding::error("unknown-dest-tag", format!("Unknown destination tag: {}", target.dest_tag)));
         }
     }
     findings.extend(build_tag(answers.build_tag.as_ref(), &target.build_tag, request));

@@ -99,9 +99,8 @@ fn sort(findings: &mut [Finding]) {
 }
 
 fn check_dockerfile(root: &Path, request: &BuildRequest, report: &mut FileReport) {
-    let path = match Dockerfile::find(root) {
-        Ok(path) => path,
-        Err(_) => return report.findings.push(file_names::no_dockerfile(root)),
+    let Ok(path) = Dockerfile::find(root) else {
+        return report.findings.push(file_names::no_dockerfile(root));
     };
     let file = path.file_name().and_then(|name| name.to_str()).unwrap_or(DOCKERFILE);
     if file != DOCKERFILE {

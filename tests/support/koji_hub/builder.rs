@@ -12,18 +12,18 @@ use super::xmlrpc::{HubFault, Value, record, texts};
 
 /// A task, from the builder's side.
 #[derive(Clone)]
-pub struct TaskHandle {
+pub(crate) struct TaskHandle {
     pub(super) shared: Arc<Shared>,
     pub id: i64,
 }
 
 impl TaskHandle {
     /// The task as it is now.
-    pub fn get(&self) -> Task {
+    pub(crate) fn get(&self) -> Task {
         self.shared.lock().tasks.get(&self.id).expect("the task exists").clone()
     }
 
-    pub fn state(&self) -> TaskState {
+    pub(crate) fn state(&self) -> TaskState {
         self.shared.lock().tasks.get(&self.id).expect("the task exists").state
     }
 
@@ -32,7 +32,7 @@ impl TaskHandle {
     }
 
     /// A builder takes the task, unless it has ended; says whether it did.
-    pub fn open(&self, host: &str) -> bool {
+    pub(crate) fn open(&self, host: &str) -> bool {
         let host = self.shared.change(|state| state.host_id(host));
         self.change(|task| {
             if task.state.is_finished() {
@@ -44,12 +44,12 @@ impl TaskHandle {
     }
 
     /// The builder gives the task back.
-    pub fn free(&self) {
+    pub(crate) fn free(&self) {
         self.change(|task| (task.state, task.host) = (TaskState::Free, None));
     }
 
     /// The task begins anew: its logs are gone and it has a new start time.
-    pub fn restart(&self) {
+    pub(crate) fn restart(&self) {
         self.change(|task| {
             task.files.clear();
             (task.state, task.started, task.completed, task.result) = (TaskState::Open, Some(now()), None, None);
@@ -57,23 +57,23 @@ impl TaskHandle {
     }
 
     /// Grows a file on the default volume.
-    pub fn append(&self, file: &str, bytes: impl AsRef<[u8]>) {
+    pub(crate) fn append(&self, file: &str, bytes: impl AsRef<[u8]>) {
         self.append_on("DEFAULT", file, bytes);
     }
 
     /// Grows a file on a volume.
-    pub fn append_on(&self, volume: &str, file: &str, bytes: impl AsRef<[u8]>) {
+    pub(crate) fn append_on(&self, volume: &str, file: &str, bytes: impl AsRef<[u8]>) {
         self.change(|task| task.append(volume, file, bytes.as_ref()));
     }
 
     /// Cuts a file on the default volume, as an upload that is repeated does for a moment.
-    pub fn truncate_log(&self, file: &str, length: usize) {
+    pub(crate) fn truncate_log(&self, file: &str, length: usize) {
         let key = ("DEFAULT".to_owned(), file.to_owned());
         self.change(|task| task.files.get_mut(&key).expect("the file exists").bytes.truncate(length));
     }
 
     /// A task below this one.
-    pub fn add_child(&self, method: &str, arch: &str) -> TaskHandle {
+    pub(crate) fn add_child(&self, method: &str, arch: &str) -> TaskHandle {
         let (shared, parent) = (Arc::clone(&self.shared), self.id);
         let id = self.shared.change(|state| {
             let owner = state.tasks.get(&parent).expect("the task exists").owner;
@@ -85,27 +85,27 @@ impl TaskHandle {
     }
 
     /// Ends well, with a result.
-    pub fn close(&self, result: Value) {
+    pub(crate) fn close(&self, result: Value) {
         self.change(|task| task.finish(TaskState::Closed, Some(Ok(result))));
     }
 
     /// Ends well, as a container build does.
-    pub fn close_ok(&self) {
+    pub(crate) fn close_ok(&self) {
         self.close(container_result());
     }
 
     /// Ends with a fault.
-    pub fn fail(&self, code: i64, text: &str) {
+    pub(crate) fn fail(&self, code: i64, text: &str) {
         self.change(|task| task.finish(TaskState::Failed, Some(Err(HubFault::new(code, text)))));
     }
 
     /// Ends by cancellation, as by somebody else.
-    pub fn cancel(&self) {
+    pub(crate) fn cancel(&self) {
         self.change(|task| task.finish(TaskState::Canceled, None));
     }
 
     /// Waits until the task is in a state; panics when that takes longer.
-    pub fn wait_for(&self, wanted: TaskState, timeout: Duration) {
+    pub(crate) fn wait_for(&self, wanted: TaskState, timeout: Duration) {
         let id = self.id;
         self.shared.wait(timeout, &format!("task {id} to be {wanted:?}"), |state| {
             state.tasks.get(&id).filter(|task| task.state == wanted).map(|_| ())
@@ -114,7 +114,7 @@ impl TaskHandle {
 }
 
 /// What a container build of OSBS leaves behind (koji-containerbuild's `handler`).
-pub fn container_result() -> Value {
+pub(crate) fn container_result() -> Value {
     let digest = format!("registry.example.org/hello@sha256:{}", "ab".repeat(32));
     record([
         ("repositories", texts([digest.as_str(), "registry.example.org/hello:1-1"])),
@@ -125,14 +125,14 @@ pub fn container_result() -> Value {
 
 /// How a scripted build ends.
 #[derive(Debug, Clone)]
-pub enum End {
+pub(crate) enum End {
     Close,
     Fail(i64, String),
 }
 
 /// How builds go.
 #[derive(Debug, Clone)]
-pub struct Script {
+pub(crate) struct Script {
     pub arches: Vec<String>,
     /// Steps of the Dockerfile.
     pub steps: usize,

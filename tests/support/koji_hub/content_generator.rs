@@ -21,11 +21,11 @@ const FAILED: i64 = 3;
 const CANCELED: i64 = 4;
 
 /// Koji's `BUILD_STATES`.
-pub const BUILD_STATES: [&str; 5] = ["BUILDING", "COMPLETE", "DELETED", "FAILED", "CANCELED"];
+pub(crate) const BUILD_STATES: [&str; 5] = ["BUILDING", "COMPLETE", "DELETED", "FAILED", "CANCELED"];
 
 /// What content generators have made.
 #[derive(Debug, Default)]
-pub struct ContentGenerators {
+pub(crate) struct ContentGenerators {
     /// By the build's id.
     pub reservations: BTreeMap<i64, Reservation>,
     /// By the build's id.
@@ -35,7 +35,7 @@ pub struct ContentGenerators {
 
 /// An NVR that is kept for somebody.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Reservation {
+pub(crate) struct Reservation {
     pub generator: String,
     pub nvr: String,
     pub token: String,
@@ -43,7 +43,7 @@ pub struct Reservation {
 
 /// What came with a build.
 #[derive(Debug, Clone)]
-pub struct Import {
+pub(crate) struct Import {
     pub metadata: Json,
     pub archives: Vec<Archive>,
     pub logs: Vec<String>,
@@ -51,7 +51,7 @@ pub struct Import {
 
 impl State {
     /// `assert_cg`: the user has to be registered for the content generator.
-    pub fn assert_generator(&self, caller: &Caller, generator: &str) -> Result<(), HubFault> {
+    pub(crate) fn assert_generator(&self, caller: &Caller, generator: &str) -> Result<(), HubFault> {
         let users = self.options.content_generators.get(generator);
         let users =
             users.ok_or_else(|| HubFault::generic(format!("No such entry in table content_generator: {generator}")))?;
@@ -63,7 +63,7 @@ impl State {
     }
 
     /// `CGInitBuild(cg, data)`.
-    pub fn init_build(&mut self, caller: &Caller, args: &Args) -> Result<Value, HubFault> {
+    pub(crate) fn init_build(&mut self, caller: &Caller, args: &Args) -> Result<Value, HubFault> {
         let generator = args.text(0, "cg")?.to_owned();
         self.assert_generator(caller, &generator)?;
         let data = json(args.required(1, "data")?);
@@ -99,7 +99,7 @@ impl State {
     }
 
     /// `CGRefundBuild(cg, build_id, token, state)`.
-    pub fn refund_build(&mut self, caller: &Caller, args: &Args) -> Result<Value, HubFault> {
+    pub(crate) fn refund_build(&mut self, caller: &Caller, args: &Args) -> Result<Value, HubFault> {
         let state = match args.get(3, "state") {
             Value::Nil => FAILED,
             state => state.as_int().unwrap_or(-1),
@@ -117,7 +117,7 @@ impl State {
         }
         let reservation = self.generators.reservations.get(&id);
         let matches = |held: &&Reservation| args.get(2, "token").as_str() == Some(&held.token);
-        if reservation.filter(matches).is_none() {
+        if reservation.as_ref().is_none_or(|x| !matches(x)) {
             return Err(HubFault::generic(format!("Token doesn't match build ID {id}")));
         }
         if build.generator.as_deref() != Some(generator) {
@@ -129,7 +129,7 @@ impl State {
     }
 
     /// `cancelBuild(buildID, strict)`, which needs no token.
-    pub fn cancel_build(&mut self, caller: &Caller, args: &Args) -> Result<Value, HubFault> {
+    pub(crate) fn cancel_build(&mut self, caller: &Caller, args: &Args) -> Result<Value, HubFault> {
         let user = caller.user.ok_or_else(|| HubFault::new(1004, "you must be logged in for this operation"))?;
         let wanted = args.required(0, "buildID")?;
         let Some(build) = self.known_build(wanted) else { return Ok(false.into()) };
@@ -146,7 +146,7 @@ impl State {
     }
 
     /// `CGImport(metadata, directory, token)`.
-    pub fn import_build(&mut self, caller: &Caller, args: &Args) -> Result<Value, HubFault> {
+    pub(crate) fn import_build(&mut self, caller: &Caller, args: &Args) -> Result<Value, HubFault> {
         let folder = args.text(1, "directory")?;
         let metadata = self.metadata(args.required(0, "metadata")?, folder)?;
         let token = args.get(2, "token").as_str();
@@ -186,7 +186,7 @@ impl State {
     }
 
     /// `getNextRelease(build_info, incr)`.
-    pub fn next_release(&self, args: &Args) -> Result<Value, HubFault> {
+    pub(crate) fn next_release(&self, args: &Args) -> Result<Value, HubFault> {
         let info = json(args.required(0, "build_info")?);
         let incr = args.get(1, "incr").as_int().unwrap_or(1);
         let (name, version) = (key(&info, "name")?, key(&info, "version")?);
@@ -213,7 +213,7 @@ impl State {
     }
 
     /// `listArchives(buildID, …)`; of its filters only the build's id and the type are looked at.
-    pub fn list_archives(&self, args: &Args) -> Value {
+    pub(crate) fn list_archives(&self, args: &Args) -> Value {
         let (build, wanted) = (args.get(0, "buildID").as_int(), args.get(4, "type").as_str());
         let imports = self.generators.imports.iter().filter(|(id, _)| build.is_none_or(|build| **id == build));
         let archives = imports.flat_map(|(id, import)| import.archives.iter().map(move |archive| (*id, archive)));
@@ -224,13 +224,13 @@ impl State {
     }
 
     /// `listBTypes()`.
-    pub fn types_of_builds(&self) -> Value {
+    pub(crate) fn types_of_builds(&self) -> Value {
         let own = ["rpm", "maven", "win", "image"].into_iter();
         let all = own.chain(self.options.types.iter().map(String::as_str)).enumerate();
         Value::Array(all.map(|(at, name)| record([("id", (count(at) + 1).into()), ("name", name.into())])).collect())
     }
 
-    pub fn find_build(&self, nvr: &str) -> Option<&Build> {
+    pub(crate) fn find_build(&self, nvr: &str) -> Option<&Build> {
         self.builds.iter().find(|build| build.nvr() == nvr)
     }
 
@@ -270,7 +270,7 @@ impl Archive {
 }
 
 /// Name, version and release out of a struct, as `koji.check_NVR` wants them.
-pub fn nvr_of(data: &Json) -> Result<[String; 3], HubFault> {
+pub(crate) fn nvr_of(data: &Json) -> Result<[String; 3], HubFault> {
     let mut parts = Vec::new();
     for name in ["name", "version", "release"] {
         let part = key(data, name)?;
@@ -284,7 +284,7 @@ pub fn nvr_of(data: &Json) -> Result<[String; 3], HubFault> {
 }
 
 /// Koji's `get_verify_class`, applied; nothing for an empty name.
-pub fn digest(verify: &str, bytes: &[u8]) -> Result<Option<String>, HubFault> {
+pub(crate) fn digest(verify: &str, bytes: &[u8]) -> Result<Option<String>, HubFault> {
     let hex = |kind| hash(kind, bytes).expect("a digest").iter().map(|byte| format!("{byte:02x}")).collect::<String>();
     Ok(Some(match verify {
         "" => return Ok(None),
@@ -303,7 +303,7 @@ pub fn digest(verify: &str, bytes: &[u8]) -> Result<Option<String>, HubFault> {
 }
 
 /// XML-RPC to JSON.
-pub fn json(value: &Value) -> Json {
+pub(crate) fn json(value: &Value) -> Json {
     match value {
         Value::Nil | Value::Bytes(_) => Json::Null,
         Value::Bool(truth) => (*truth).into(),
@@ -316,7 +316,7 @@ pub fn json(value: &Value) -> Json {
 }
 
 /// JSON to XML-RPC.
-pub fn value(json: &Json) -> Value {
+pub(crate) fn value(json: &Json) -> Value {
     match json {
         Json::Null => Value::Nil,
         Json::Bool(truth) => (*truth).into(),

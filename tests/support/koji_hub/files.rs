@@ -9,7 +9,7 @@ use super::state::State;
 
 impl State {
     /// `/kojifiles[/vol/VOLUME]/work/tasks/<id mod 10000>/<id>/<file>`.
-    pub fn file(&self, path: &str) -> Option<Bytes> {
+    pub(crate) fn file(&self, path: &str) -> Option<Bytes> {
         let rest = path.strip_prefix("/kojifiles/")?;
         let (volume, rest) = match rest.strip_prefix("vol/") {
             Some(rest) => rest.split_once('/')?,
@@ -25,7 +25,7 @@ impl State {
 }
 
 /// Answers with the file or the part that was asked for; the bytes are shared, not copied.
-pub fn serve(file: Option<Bytes>, headers: &HeaderMap) -> Response<Body> {
+pub(crate) fn serve(file: Option<Bytes>, headers: &HeaderMap) -> Response<Body> {
     let Some(bytes) = file else { return plain(StatusCode::NOT_FOUND, "no such file\n") };
     let length = bytes.len();
     let Some(range) = headers.get(header::RANGE).and_then(|range| range.to_str().ok()) else {
@@ -55,7 +55,7 @@ pub fn serve(file: Option<Bytes>, headers: &HeaderMap) -> Response<Body> {
 }
 
 /// The same answer, which says that it begins one byte later.
-pub fn elsewhere(mut response: Response<Body>) -> Response<Body> {
+pub(crate) fn elsewhere(mut response: Response<Body>) -> Response<Body> {
     let range = response.headers().get(header::CONTENT_RANGE).and_then(|range| range.to_str().ok());
     let first = range.and_then(|range| range.strip_prefix("bytes ")?.split('-').next()?.parse::<usize>().ok());
     if let Some(first) = first {

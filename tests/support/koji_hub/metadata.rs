@@ -26,7 +26,7 @@ const ARCHIVE_TYPES: [ArchiveType; 6] = [
 type ArchiveType = (&'static str, &'static str, &'static str);
 
 /// An import under way.
-pub struct Importer<'a> {
+pub(crate) struct Importer<'a> {
     pub state: &'a State,
     pub caller: &'a Caller,
     pub metadata: &'a Json,
@@ -34,7 +34,7 @@ pub struct Importer<'a> {
 }
 
 /// An import that may happen.
-pub struct Checked {
+pub(crate) struct Checked {
     pub nvr: String,
     /// The build that was reserved.
     pub build_id: Option<i64>,
@@ -49,7 +49,7 @@ pub struct Checked {
 
 /// A file of a build that is neither log nor rpm.
 #[derive(Debug, Clone)]
-pub struct Archive {
+pub(crate) struct Archive {
     pub btype: String,
     pub archive_type: ArchiveType,
     pub filename: String,
@@ -62,7 +62,7 @@ pub struct Archive {
 }
 
 impl Importer<'_> {
-    pub fn check(&self, token: Option<&str>) -> Result<Checked, HubFault> {
+    pub(crate) fn check(&self, token: Option<&str>) -> Result<Checked, HubFault> {
         let version = key(self.metadata, "metadata_version")?;
         if version != 0 {
             return Err(HubFault::generic(format!("No such metadata version: {}", python(version))));
@@ -367,7 +367,7 @@ fn task_id(build: &Json) -> Result<Option<i64>, HubFault> {
 }
 
 /// Python's `holder[name]`.
-pub fn key<'a>(holder: &'a Json, name: &str) -> Result<&'a Json, HubFault> {
+pub(crate) fn key<'a>(holder: &'a Json, name: &str) -> Result<&'a Json, HubFault> {
     holder.get(name).ok_or_else(|| HubFault::new(1, format!("<class 'KeyError'>: '{name}'")))
 }
 
@@ -393,7 +393,7 @@ fn number(holder: &Json, name: &str) -> Result<(), HubFault> {
 }
 
 /// Python's `repr`, of what stands in messages.
-pub fn python(value: &Json) -> String {
+pub(crate) fn python(value: &Json) -> String {
     match value {
         Json::Null => "None".to_owned(),
         Json::Bool(true) => "True".to_owned(),

@@ -7,7 +7,7 @@ use super::state::{Build, State, Tag, calls_within, count};
 use super::xmlrpc::{Call, HubFault, Value, record, texts};
 
 /// What `system.listMethods` tells.
-pub const METHODS: [&str; 40] = [
+pub(crate) const METHODS: [&str; 40] = [
     "_listapi",
     "system.listMethods",
     "CGImport",
@@ -56,7 +56,7 @@ const WRITERS: [&str; 7] =
 
 impl State {
     /// Carries a request out, unless some calls in it are to meet a fault.
-    pub fn run(&mut self, caller: &Caller, call: &Call, fault: Option<&Fault>) -> Result<Value, HubFault> {
+    pub(crate) fn run(&mut self, caller: &Caller, call: &Call, fault: Option<&Fault>) -> Result<Value, HubFault> {
         let (method, params) = call;
         if !matches!(method.as_str(), "multiCall" | "system.multicall") {
             return self.run_one(caller, method, params);
@@ -177,7 +177,7 @@ impl State {
         ])
     }
 
-    pub fn find_tag(&self, wanted: &Value) -> Option<&Tag> {
+    pub(crate) fn find_tag(&self, wanted: &Value) -> Option<&Tag> {
         self.tags.iter().find(|tag| is(wanted, tag.id, &tag.name))
     }
 
@@ -241,12 +241,12 @@ impl State {
     }
 
     /// The build of that id or NVR.
-    pub fn known_build(&self, wanted: &Value) -> Option<&Build> {
+    pub(crate) fn known_build(&self, wanted: &Value) -> Option<&Build> {
         self.builds.iter().find(|build| is(wanted, build.id, &build.nvr()))
     }
 
     /// What `getBuild` tells of a build; nil for one that there is not.
-    pub fn build_value(&self, id: i64) -> Value {
+    pub(crate) fn build_value(&self, id: i64) -> Value {
         let Some(build) = self.builds.iter().find(|build| build.id == id) else { return Value::Nil };
         let generators: Vec<&String> = self.options.content_generators.keys().collect();
         let generator = build.generator.as_ref();

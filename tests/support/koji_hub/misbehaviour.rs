@@ -7,7 +7,7 @@ use super::xmlrpc::Call;
 
 /// What goes wrong with a request.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Fault {
+pub(crate) enum Fault {
     /// Another HTTP status, with this body; nothing is executed.
     Status(u16, &'static str),
     /// Success, and a proxy's page instead of an answer; nothing is executed.
@@ -42,7 +42,7 @@ pub enum Fault {
 
 /// A fault that is in store.
 #[derive(Debug, Clone)]
-pub struct Injection {
+pub(crate) struct Injection {
     /// A method, the beginning of a path (`/kojifiles`), or `*`.
     pub matching: String,
     pub fault: Fault,
@@ -69,12 +69,12 @@ impl Injection {
 
 impl State {
     /// The faults that never happened, or not as often as they were to.
-    pub fn missed_faults(&self) -> Vec<String> {
+    pub(crate) fn missed_faults(&self) -> Vec<String> {
         self.injections.iter().filter_map(Injection::missed).collect()
     }
 
     /// Takes the next fault for a request out of the store.
-    pub fn next_fault(&mut self, path: &str, top: Option<&str>, calls: &[Call]) -> Option<Fault> {
+    pub(crate) fn next_fault(&mut self, path: &str, top: Option<&str>, calls: &[Call]) -> Option<Fault> {
         let hit = |injection: &&mut Injection| {
             let wanted = injection.matching.as_str();
             !injection.is_spent()

@@ -3,21 +3,21 @@
 //! Answers have the shapes of recorded hub 1.35.3 answers. Not there: access control beyond ownership, inheritance between
 //! tags, rpms.
 
-pub mod args;
-pub mod builder;
-pub mod content_generator;
-pub mod files;
-pub mod metadata;
-pub mod methods;
-pub mod misbehaviour;
-pub mod server;
-pub mod sessions;
-pub mod state;
-pub mod tagging;
-pub mod tasks;
-pub mod tls;
-pub mod uploads;
-pub mod xmlrpc;
+pub(crate) mod args;
+pub(crate) mod builder;
+pub(crate) mod content_generator;
+pub(crate) mod files;
+pub(crate) mod metadata;
+pub(crate) mod methods;
+pub(crate) mod misbehaviour;
+pub(crate) mod server;
+pub(crate) mod sessions;
+pub(crate) mod state;
+pub(crate) mod tagging;
+pub(crate) mod tasks;
+pub(crate) mod tls;
+pub(crate) mod uploads;
+pub(crate) mod xmlrpc;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -33,10 +33,10 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 #[allow(unused_imports, reason = "the test binary and the test hub program use different parts")]
-pub use builder::{End, Script, TaskHandle};
-pub use content_generator::Reservation;
-pub use misbehaviour::Fault;
-pub use state::TaskState;
+pub(crate) use builder::{End, Script, TaskHandle};
+pub(crate) use content_generator::Reservation;
+pub(crate) use misbehaviour::Fault;
+pub(crate) use state::TaskState;
 
 use super::faults;
 use super::serving::{self, Port};
@@ -46,7 +46,7 @@ use xmlrpc::Call;
 
 /// Which header a hub takes the call number from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Callnum {
+pub(crate) enum Callnum {
     /// `Koji-Session-Callnum`, else `Koji-Callnum`: hubs after 1.35.3.
     #[default]
     Session,
@@ -58,7 +58,7 @@ pub enum Callnum {
 
 /// What kind of hub.
 #[derive(Debug, Clone, Default)]
-pub struct HubOptions {
+pub(crate) struct HubOptions {
     /// The port for http; 0 for any.
     pub port: u16,
     /// Sessions in the query, as before Koji 1.31.
@@ -77,14 +77,14 @@ pub struct HubOptions {
 impl HubOptions {
     /// With https, certificates in `folder`.
     #[must_use]
-    pub fn tls(mut self, folder: impl Into<PathBuf>) -> HubOptions {
+    pub(crate) fn tls(mut self, folder: impl Into<PathBuf>) -> HubOptions {
         self.tls = Some(folder.into());
         self
     }
 
     /// With a content generator that the packager may use.
     #[must_use]
-    pub fn content_generator(mut self, name: &str) -> HubOptions {
+    pub(crate) fn content_generator(mut self, name: &str) -> HubOptions {
         self.content_generators.insert(name.to_owned(), vec!["packager".to_owned()]);
         self
     }
@@ -96,7 +96,7 @@ impl HubOptions {
 
 /// A request as it came.
 #[derive(Debug, Clone)]
-pub struct Recorded {
+pub(crate) struct Recorded {
     /// HTTP's method.
     pub method: String,
     /// With its query.
@@ -121,18 +121,18 @@ impl Recorded {
     }
 
     /// A header, by its name in lower case.
-    pub fn header(&self, name: &str) -> Option<&str> {
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
         self.headers.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
     }
 
     /// Whether the request holds a call of this method.
-    pub fn has(&self, method: &str) -> bool {
+    pub(crate) fn has(&self, method: &str) -> bool {
         self.calls.iter().any(|(name, _)| name == method)
     }
 }
 
 /// What the threads of a hub have in common.
-pub struct Shared {
+pub(crate) struct Shared {
     state: Mutex<State>,
     changed: Condvar,
     stopped: AtomicBool,
@@ -173,7 +173,7 @@ impl Shared {
 }
 
 /// A running hub; it stops when it is dropped, which fails the test when an injected fault never happened.
-pub struct Hub {
+pub(crate) struct Hub {
     shared: Arc<Shared>,
     port: u16,
     https_port: Option<u16>,
@@ -186,7 +186,7 @@ pub struct Hub {
 
 impl Hub {
     /// Starts a hub with the usual users, tags, targets and packages.
-    pub fn start(options: HubOptions) -> Hub {
+    pub(crate) fn start(options: HubOptions) -> Hub {
         let acceptor = options.tls.as_deref().map(tls::set_up);
         let listener = serving::bind(options.port);
         let port = serving::port(&listener);
@@ -229,7 +229,7 @@ impl Hub {
     }
 
     /// Closes the ports and all connections.
-    pub fn stop_listening(&self) {
+    pub(crate) fn stop_listening(&self) {
         for task in self.listening.lock().expect("not poisoned").drain(..) {
             task.abort();
             while !task.is_finished() {
@@ -239,93 +239,93 @@ impl Hub {
     }
 
     /// Opens the same ports again.
-    pub fn listen_again(&self) {
+    pub(crate) fn listen_again(&self) {
         self.listen(serving::bind(self.port), self.https_port.map(serving::bind));
     }
 
-    pub fn port(&self) -> u16 {
+    pub(crate) fn port(&self) -> u16 {
         self.port
     }
 
     /// The XML-RPC address.
-    pub fn url(&self) -> String {
+    pub(crate) fn url(&self) -> String {
         format!("http://127.0.0.1:{}/kojihub", self.port)
     }
 
     /// The XML-RPC address with TLS; needs [`HubOptions::tls`].
-    pub fn https_url(&self) -> String {
+    pub(crate) fn https_url(&self) -> String {
         format!("https://localhost:{}/kojihub", self.https_port.expect("a hub with tls"))
     }
 
-    pub fn weburl(&self) -> String {
+    pub(crate) fn weburl(&self) -> String {
         format!("http://127.0.0.1:{}/koji", self.port)
     }
 
-    pub fn topurl(&self) -> String {
+    pub(crate) fn topurl(&self) -> String {
         format!("http://127.0.0.1:{}/kojifiles", self.port)
     }
 
     /// Where Greenwave is.
-    pub fn greenwave_url(&self) -> String {
+    pub(crate) fn greenwave_url(&self) -> String {
         format!("http://127.0.0.1:{}/greenwave", self.port)
     }
 
     /// All requests so far.
-    pub fn requests(&self) -> Vec<Recorded> {
+    pub(crate) fn requests(&self) -> Vec<Recorded> {
         self.shared.lock().recorded.clone()
     }
 
     /// All calls of a method so far, in order.
-    pub fn calls(&self, method: &str) -> Vec<Vec<xmlrpc::Value>> {
+    pub(crate) fn calls(&self, method: &str) -> Vec<Vec<xmlrpc::Value>> {
         let calls = self.requests().into_iter().flat_map(|request| request.calls);
         calls.filter(|(name, _)| name == method).map(|(_, params)| params).collect()
     }
 
     /// Forgets the requests so far.
-    pub fn forget_requests(&self) {
+    pub(crate) fn forget_requests(&self) {
         self.shared.change(|state| state.recorded.clear());
     }
 
     /// Changes anything that has no call of its own.
-    pub fn change<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {
+    pub(crate) fn change<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {
         self.shared.change(change)
     }
 
-    pub fn add_target(&self, name: &str, build_tag: &str, dest_tag: &str) {
+    pub(crate) fn add_target(&self, name: &str, build_tag: &str, dest_tag: &str) {
         self.shared.change(|state| state.add_target(name, build_tag, dest_tag));
     }
 
-    pub fn add_package(&self, tag: &str, name: &str, blocked: bool) {
+    pub(crate) fn add_package(&self, tag: &str, name: &str, blocked: bool) {
         self.shared.change(|state| state.add_package(tag, name, blocked));
     }
 
     /// Adds a build in one of Koji's `BUILD_STATES` and gives its id.
-    pub fn add_build(&self, nvr: &str, build_state: i64) -> i64 {
+    pub(crate) fn add_build(&self, nvr: &str, build_state: i64) -> i64 {
         self.shared.change(|state| state.add_build(nvr, build_state, None))
     }
 
     /// No longer offers a method, as a hub without the container plug-in.
-    pub fn hide_method(&self, method: &str) {
+    pub(crate) fn hide_method(&self, method: &str) {
         self.shared.change(|state| state.hidden_methods.insert(method.to_owned()));
     }
 
     /// Adds a task of `owner` (1 is packager) without a call.
-    pub fn add_task(&self, method: &str, owner: i64, request: Vec<xmlrpc::Value>) -> TaskHandle {
+    pub(crate) fn add_task(&self, method: &str, owner: i64, request: Vec<xmlrpc::Value>) -> TaskHandle {
         self.task(self.shared.change(|state| state.new_task(method, owner, request).id))
     }
 
     /// All tasks, by id.
-    pub fn tasks(&self) -> Vec<Task> {
+    pub(crate) fn tasks(&self) -> Vec<Task> {
         self.shared.lock().tasks.values().cloned().collect()
     }
 
     /// The builder's side of a task.
-    pub fn task(&self, id: i64) -> TaskHandle {
+    pub(crate) fn task(&self, id: i64) -> TaskHandle {
         TaskHandle { shared: Arc::clone(&self.shared), id }
     }
 
     /// Waits for a container build that is free, and gives its id; panics when that takes longer.
-    pub fn wait_for_task(&self, timeout: Duration) -> i64 {
+    pub(crate) fn wait_for_task(&self, timeout: Duration) -> i64 {
         self.shared.wait(timeout, "a free buildContainer task", |state| {
             let free = |task: &&Task| task.method == "buildContainer" && task.state == TaskState::Free;
             state.tasks.values().find(free).map(|task| task.id)
@@ -333,30 +333,30 @@ impl Hub {
     }
 
     /// Waits until so many requests held a call of `method`; panics when that takes longer.
-    pub fn wait_for_calls(&self, method: &str, times: usize, timeout: Duration) {
+    pub(crate) fn wait_for_calls(&self, method: &str, times: usize, timeout: Duration) {
         self.shared.wait(timeout, &format!("{times} calls of {method}"), |state| {
             (state.recorded.iter().filter(|request| request.has(method)).count() >= times).then_some(())
         });
     }
 
     /// Lets a builder take all container builds from now on.
-    pub fn script(&self, script: Script) {
+    pub(crate) fn script(&self, script: Script) {
         let shared = Arc::clone(&self.shared);
         thread::spawn(move || builder::run_script(&shared, &script));
     }
 
     /// Lets the next `times` requests that match fail, no fewer: by a method, the beginning of a path (`/kojifiles`), or `*`.
-    pub fn inject(&self, matching: &str, fault: Fault, times: usize) {
+    pub(crate) fn inject(&self, matching: &str, fault: Fault, times: usize) {
         self.inject_after(0, matching, fault, times);
     }
 
     /// As [`Hub::inject`], and for good.
-    pub fn inject_for_good(&self, matching: &str, fault: Fault) {
+    pub(crate) fn inject_for_good(&self, matching: &str, fault: Fault) {
         self.put_in_store(Injection { matching: matching.to_owned(), fault, spared: 0, times: None, met: 0 });
     }
 
     /// As [`Hub::inject`], after so many matching requests.
-    pub fn inject_after(&self, spared: usize, matching: &str, fault: Fault, times: usize) {
+    pub(crate) fn inject_after(&self, spared: usize, matching: &str, fault: Fault, times: usize) {
         self.put_in_store(Injection { matching: matching.to_owned(), fault, spared, times: Some(times), met: 0 });
     }
 
@@ -365,22 +365,22 @@ impl Hub {
     }
 
     /// How many bytes of endless answers were sent, or wait to be.
-    pub fn endless_bytes(&self) -> usize {
+    pub(crate) fn endless_bytes(&self) -> usize {
         self.shared.endless.load(Ordering::SeqCst)
     }
 
     /// Lets all sessions expire (1007); logins with `renew` mend them.
-    pub fn expire_sessions(&self) {
+    pub(crate) fn expire_sessions(&self) {
         self.shared.change(|state| state.sessions.values_mut().for_each(|session| session.expired = true));
     }
 
     /// Forgets all sessions (1002).
-    pub fn forget_sessions(&self) {
+    pub(crate) fn forget_sessions(&self) {
         self.shared.change(|state| state.sessions.clear());
     }
 
     /// What was uploaded, by path.
-    pub fn uploads(&self) -> BTreeMap<String, Vec<u8>> {
+    pub(crate) fn uploads(&self) -> BTreeMap<String, Vec<u8>> {
         let state = self.shared.lock();
         let file = |((folder, name), file): (&(String, String), &uploads::Uploaded)| {
             (format!("{folder}/{name}"), file.bytes.clone())
@@ -389,19 +389,19 @@ impl Hub {
     }
 
     /// The metadata that a build was imported with.
-    pub fn imported(&self, nvr: &str) -> Option<serde_json::Value> {
+    pub(crate) fn imported(&self, nvr: &str) -> Option<serde_json::Value> {
         let state = self.shared.lock();
         let build = state.find_build(nvr)?;
         state.generators.imports.get(&build.id).map(|import| import.metadata.clone())
     }
 
     /// The NVRs that are reserved, by the builds' ids.
-    pub fn reservations(&self) -> BTreeMap<i64, Reservation> {
+    pub(crate) fn reservations(&self) -> BTreeMap<i64, Reservation> {
         self.shared.lock().generators.reservations.clone()
     }
 
     /// The NVRs that were given a tag by `tagBuild`.
-    pub fn tagged(&self, tag: &str) -> Vec<String> {
+    pub(crate) fn tagged(&self, tag: &str) -> Vec<String> {
         self.shared.change(|state| {
             state.run_tagging();
             state.tagged.iter().filter(|(other, _)| other == tag).map(|(_, nvr)| nvr.clone()).collect()
@@ -409,17 +409,17 @@ impl Hub {
     }
 
     /// Whether files below `topurl` are there.
-    pub fn serve_files(&self, served: bool) {
+    pub(crate) fn serve_files(&self, served: bool) {
         self.shared.change(|state| state.serve_files = served);
     }
 
     /// What Greenwave answers from now on: a status and a JSON body.
-    pub fn greenwave_answers(&self, status: u16, body: &str) {
+    pub(crate) fn greenwave_answers(&self, status: u16, body: &str) {
         self.shared.change(|state| state.greenwave = (status, body.to_owned()));
     }
 
     /// What Greenwave was sent.
-    pub fn greenwave_bodies(&self) -> Vec<Bytes> {
+    pub(crate) fn greenwave_bodies(&self) -> Vec<Bytes> {
         self.shared.lock().greenwave_bodies.clone()
     }
 }

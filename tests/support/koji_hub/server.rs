@@ -23,7 +23,7 @@ use super::{Recorded, Shared, files, uploads};
 const LONGEST_REQUEST: usize = 4 * 1024 * 1024;
 
 /// Answers a request of a client whose certificate has a name.
-pub async fn answer(shared: Arc<Shared>, request: Request<Incoming>, name: Option<String>) -> Answer {
+pub(crate) async fn answer(shared: Arc<Shared>, request: Request<Incoming>, name: Option<String>) -> Answer {
     let tls_user = name.map(|name| WebUser { name, authtype: 2 });
     let (parts, body) = request.into_parts();
     if is_hub(parts.uri.path()) && uploads::is_upload(&parts) {
@@ -59,7 +59,7 @@ pub async fn answer(shared: Arc<Shared>, request: Request<Incoming>, name: Optio
 }
 
 /// What comes instead of the hub's own answer, nothing having been executed.
-pub async fn instead(fault: Option<&Fault>, sent: &Arc<AtomicUsize>) -> Option<Answer> {
+pub(crate) async fn instead(fault: Option<&Fault>, sent: &Arc<AtomicUsize>) -> Option<Answer> {
     match fault? {
         Fault::Reset => Some(Err(closed())),
         Fault::Status(status, page) => Some(Ok(html(*status, page))),
@@ -121,7 +121,7 @@ fn others(shared: &Shared, parts: &Parts, body: Bytes) -> Response<Body> {
     files::serve(file, &parts.headers)
 }
 
-pub fn claim(parts: &Parts) -> Claim {
+pub(crate) fn claim(parts: &Parts) -> Claim {
     let header = |name: &str| header_text(&parts.headers, name).map(str::to_owned);
     let query: Vec<(String, String)> = parts
         .uri
@@ -138,13 +138,13 @@ pub fn claim(parts: &Parts) -> Claim {
     }
 }
 
-pub fn header_text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+pub(crate) fn header_text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     headers.get(name).and_then(|value| value.to_str().ok())
 }
 
 const PROXY_PAGE: &str = "<html><head><title>Sign in</title></head><body>Please sign in to the network.</body></html>";
 
-pub fn xml(answer: &Result<Value, HubFault>) -> Response<Body> {
+pub(crate) fn xml(answer: &Result<Value, HubFault>) -> Response<Body> {
     let response = Response::builder().header(header::CONTENT_TYPE, "text/xml").header("Koji-Version", "1.35.3");
     response.body(Body::from(write_response(answer))).expect("a response")
 }
@@ -169,13 +169,13 @@ fn endless(status: u16, sent: &Arc<AtomicUsize>) -> Response<Body> {
 const ENDLESS_CHUNK: &[u8] = &[b'x'; 64 * 1024];
 
 /// A short text.
-pub fn plain(status: StatusCode, text: &str) -> Response<Body> {
+pub(crate) fn plain(status: StatusCode, text: &str) -> Response<Body> {
     let response = Response::builder().status(status).header(header::CONTENT_TYPE, "text/plain");
     response.body(Body::from(text.to_owned())).expect("a response")
 }
 
 /// Announces the whole body, and ends the connection in its middle.
-pub async fn cut(response: Response<Body>) -> Answer {
+pub(crate) async fn cut(response: Response<Body>) -> Answer {
     let (mut parts, body) = response.into_parts();
     let bytes = to_bytes(body, usize::MAX).await.map_err(io::Error::other)?;
     parts.headers.insert(header::CONTENT_LENGTH, bytes.len().into());

@@ -7,7 +7,7 @@ use super::xmlrpc::{HubFault, Value, record};
 
 /// Who sends a request.
 #[derive(Debug, Clone, Default)]
-pub struct Caller {
+pub(crate) struct Caller {
     /// What the web server vouches for: the client certificate's common name, or Kerberos' user.
     pub web_user: Option<WebUser>,
     /// The session's id, where there is one.
@@ -20,7 +20,7 @@ pub struct Caller {
 
 /// A user known by the web server.
 #[derive(Debug, Clone)]
-pub struct WebUser {
+pub(crate) struct WebUser {
     pub name: String,
     /// 2 for a certificate, 3 for GSSAPI.
     pub authtype: i64,
@@ -28,7 +28,7 @@ pub struct WebUser {
 
 /// What a request says of its session.
 #[derive(Debug, Clone, Default)]
-pub struct Claim {
+pub(crate) struct Claim {
     pub id: Option<i64>,
     pub key: String,
     /// `Koji-Session-Callnum`.
@@ -39,7 +39,7 @@ pub struct Claim {
 
 impl State {
     /// Checks key, age and number. `method` is the request's own, not one within a multiCall.
-    pub fn identify(&self, claim: &Claim, web_user: Option<WebUser>, method: &str) -> Result<Caller, HubFault> {
+    pub(crate) fn identify(&self, claim: &Claim, web_user: Option<WebUser>, method: &str) -> Result<Caller, HubFault> {
         let number = match self.options.callnum {
             Callnum::Off => None,
             Callnum::Old => claim.callnum,
@@ -65,7 +65,7 @@ impl State {
     }
 
     /// Notes that a call with this number has changed something.
-    pub fn commit(&mut self, caller: &Caller) {
+    pub(crate) fn commit(&mut self, caller: &Caller) {
         if let (Some(id), Some(number)) = (caller.session, caller.number)
             && let Some(session) = self.sessions.get_mut(&id)
         {
@@ -74,7 +74,7 @@ impl State {
     }
 
     /// `login(user, password, opts)`.
-    pub fn login(&mut self, caller: &Caller, args: &Args) -> Result<Value, HubFault> {
+    pub(crate) fn login(&mut self, caller: &Caller, args: &Args) -> Result<Value, HubFault> {
         let [name, password] = [args.required(0, "user")?, args.required(1, "password")?];
         let known = self.users.iter().find(|user| name.as_str() == Some(&user.name));
         let user = known.filter(|user| password.as_str() == Some(&user.password)).map(|user| user.id);
@@ -83,7 +83,7 @@ impl State {
     }
 
     /// `sslLogin(proxyuser, proxyauthtype, renew, exclusive)`.
-    pub fn ssl_login(&mut self, caller: &Caller, args: &Args) -> Result<Value, HubFault> {
+    pub(crate) fn ssl_login(&mut self, caller: &Caller, args: &Args) -> Result<Value, HubFault> {
         let web_user = caller.web_user.as_ref();
         let web_user = web_user.ok_or_else(|| HubFault::new(1002, "could not verify client: None"))?;
         if args.get(0, "proxyuser").is_true() {
@@ -125,13 +125,13 @@ impl State {
         Ok(record([id, key, ("header-auth", true.into())]))
     }
 
-    pub fn logout(&mut self, caller: &Caller) -> Result<Value, HubFault> {
+    pub(crate) fn logout(&mut self, caller: &Caller) -> Result<Value, HubFault> {
         let id = caller.session.ok_or_else(|| HubFault::new(1002, "Not logged in"))?;
         self.sessions.remove(&id);
         Ok(Value::Nil)
     }
 
-    pub fn session_info(&self, caller: &Caller) -> Value {
+    pub(crate) fn session_info(&self, caller: &Caller) -> Value {
         let Some(session) = caller.session.and_then(|id| self.sessions.get(&id)) else { return Value::Nil };
         record([
             ("authtype", session.authtype.into()),
@@ -149,7 +149,7 @@ impl State {
         ])
     }
 
-    pub fn logged_in_user(&self, caller: &Caller) -> Value {
+    pub(crate) fn logged_in_user(&self, caller: &Caller) -> Value {
         let Some(user) = caller.user.and_then(|id| self.user(id)) else { return Value::Nil };
         let session = caller.session.and_then(|id| self.sessions.get(&id));
         record([

@@ -13,7 +13,7 @@ use super::{HubOptions, Recorded};
 
 /// Koji's `TASK_STATES`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum TaskState {
+pub(crate) enum TaskState {
     Free = 0,
     Open = 1,
     Closed = 2,
@@ -23,14 +23,14 @@ pub enum TaskState {
 }
 
 impl TaskState {
-    pub fn is_finished(self) -> bool {
+    pub(crate) fn is_finished(self) -> bool {
         matches!(self, TaskState::Closed | TaskState::Canceled | TaskState::Failed)
     }
 }
 
 /// A task.
 #[derive(Debug, Clone)]
-pub struct Task {
+pub(crate) struct Task {
     pub id: i64,
     pub parent: Option<i64>,
     pub method: String,
@@ -50,14 +50,14 @@ pub struct Task {
 
 /// A file that a task has put out.
 #[derive(Debug, Clone)]
-pub struct File {
+pub(crate) struct File {
     pub bytes: Bytes,
     pub modified: f64,
 }
 
 impl Task {
     /// Grows a file; in place as long as nobody reads it.
-    pub fn append(&mut self, volume: &str, name: &str, more: &[u8]) {
+    pub(crate) fn append(&mut self, volume: &str, name: &str, more: &[u8]) {
         let empty = || File { bytes: Bytes::new(), modified: now() };
         let file = self.files.entry((volume.to_owned(), name.to_owned())).or_insert_with(empty);
         let old = std::mem::take(&mut file.bytes);
@@ -66,13 +66,13 @@ impl Task {
         (file.bytes, file.modified) = (bytes.freeze(), now());
     }
 
-    pub fn finish(&mut self, state: TaskState, result: Option<Result<Value, HubFault>>) {
+    pub(crate) fn finish(&mut self, state: TaskState, result: Option<Result<Value, HubFault>>) {
         (self.state, self.result, self.completed) = (state, result, Some(now()));
     }
 }
 
 #[derive(Debug, Clone)]
-pub struct Tag {
+pub(crate) struct Tag {
     pub id: i64,
     pub name: String,
     pub arches: String,
@@ -82,13 +82,13 @@ pub struct Tag {
 
 /// A package in a tag's list.
 #[derive(Debug, Clone)]
-pub struct Listed {
+pub(crate) struct Listed {
     pub id: i64,
     pub blocked: bool,
 }
 
 #[derive(Debug, Clone)]
-pub struct Target {
+pub(crate) struct Target {
     pub id: i64,
     pub name: String,
     pub build_tag: String,
@@ -96,7 +96,7 @@ pub struct Target {
 }
 
 #[derive(Debug, Clone)]
-pub struct Build {
+pub(crate) struct Build {
     pub id: i64,
     pub name: String,
     pub version: String,
@@ -112,13 +112,13 @@ pub struct Build {
 }
 
 impl Build {
-    pub fn nvr(&self) -> String {
+    pub(crate) fn nvr(&self) -> String {
         format!("{}-{}-{}", self.name, self.version, self.release)
     }
 }
 
 #[derive(Debug, Clone)]
-pub struct User {
+pub(crate) struct User {
     pub id: i64,
     pub name: String,
     pub password: String,
@@ -126,7 +126,7 @@ pub struct User {
 
 /// A login.
 #[derive(Debug, Clone)]
-pub struct SessionRecord {
+pub(crate) struct SessionRecord {
     pub key: String,
     pub user: i64,
     /// Koji's `AUTHTYPES`: 0 password, 2 certificate, 3 GSSAPI.
@@ -137,7 +137,7 @@ pub struct SessionRecord {
 }
 
 /// Everything.
-pub struct State {
+pub(crate) struct State {
     pub options: HubOptions,
     pub users: Vec<User>,
     pub hosts: Vec<String>,
@@ -165,7 +165,7 @@ pub struct State {
 }
 
 impl State {
-    pub fn seeded(options: HubOptions) -> State {
+    pub(crate) fn seeded(options: HubOptions) -> State {
         let user = |id, name: &str| User { id, name: name.to_owned(), password: "secret".to_owned() };
         let mut state = State {
             options,
@@ -203,7 +203,7 @@ impl State {
     }
 
     /// The tag of that name; it is made when it is not there.
-    pub fn tag_mut(&mut self, name: &str) -> &mut Tag {
+    pub(crate) fn tag_mut(&mut self, name: &str) -> &mut Tag {
         let at = self.tags.iter().position(|tag| tag.name == name).unwrap_or_else(|| {
             let id = count(self.tags.len()) + 1;
             let (name, arches) = (name.to_owned(), "x86_64 aarch64".to_owned());
@@ -213,7 +213,7 @@ impl State {
         &mut self.tags[at]
     }
 
-    pub fn add_target(&mut self, name: &str, build_tag: &str, dest_tag: &str) {
+    pub(crate) fn add_target(&mut self, name: &str, build_tag: &str, dest_tag: &str) {
         self.tag_mut(build_tag);
         self.tag_mut(dest_tag);
         let id = count(self.targets.len()) + 1;
@@ -221,7 +221,7 @@ impl State {
         self.targets.push(Target { id, name, build_tag, dest_tag });
     }
 
-    pub fn add_package(&mut self, tag: &str, name: &str, blocked: bool) {
+    pub(crate) fn add_package(&mut self, tag: &str, name: &str, blocked: bool) {
         let known = self.tags.iter().find_map(|tag| tag.packages.get(name)).map(|listed| listed.id);
         let fresh =
             self.tags.iter().flat_map(|tag| tag.packages.values()).map(|listed| listed.id).max().unwrap_or(0) + 1;
@@ -229,7 +229,7 @@ impl State {
         self.tag_mut(tag).packages.insert(name.to_owned(), Listed { id, blocked });
     }
 
-    pub fn add_build(&mut self, nvr: &str, build_state: i64, task: Option<i64>) -> i64 {
+    pub(crate) fn add_build(&mut self, nvr: &str, build_state: i64, task: Option<i64>) -> i64 {
         let mut parts = nvr.rsplitn(3, '-').map(str::to_owned);
         let mut part = || parts.next().expect("an NVR has three parts");
         let (release, version, name) = (part(), part(), part());
@@ -249,7 +249,7 @@ impl State {
         id
     }
 
-    pub fn new_task(&mut self, method: &str, owner: i64, request: Vec<Value>) -> &mut Task {
+    pub(crate) fn new_task(&mut self, method: &str, owner: i64, request: Vec<Value>) -> &mut Task {
         let id = self.next_task;
         self.next_task += 1;
         let task = Task {
@@ -271,16 +271,16 @@ impl State {
         self.tasks.entry(id).or_insert(task)
     }
 
-    pub fn children(&self, parent: i64) -> impl Iterator<Item = &Task> {
+    pub(crate) fn children(&self, parent: i64) -> impl Iterator<Item = &Task> {
         self.tasks.values().filter(move |task| task.parent == Some(parent))
     }
 
-    pub fn user(&self, id: i64) -> Option<&User> {
+    pub(crate) fn user(&self, id: i64) -> Option<&User> {
         self.users.iter().find(|user| user.id == id)
     }
 
     /// The id of the builder of that name; it is made when it is not there.
-    pub fn host_id(&mut self, name: &str) -> i64 {
+    pub(crate) fn host_id(&mut self, name: &str) -> i64 {
         let at = self.hosts.iter().position(|host| host == name).unwrap_or_else(|| {
             self.hosts.push(name.to_owned());
             self.hosts.len() - 1
@@ -290,7 +290,7 @@ impl State {
 }
 
 /// All calls of a request: those in a multiCall one by one.
-pub fn calls_within(call: &Call) -> Vec<Call> {
+pub(crate) fn calls_within(call: &Call) -> Vec<Call> {
     if !matches!(call.0.as_str(), "multiCall" | "system.multicall") {
         return vec![call.clone()];
     }
@@ -302,12 +302,12 @@ pub fn calls_within(call: &Call) -> Vec<Call> {
     entries.iter().filter_map(entry).collect()
 }
 
-pub fn count(length: usize) -> i64 {
+pub(crate) fn count(length: usize) -> i64 {
     i64::try_from(length).expect("fits")
 }
 
 /// Seconds since 1970, to the microsecond.
-pub fn now() -> f64 {
+pub(crate) fn now() -> f64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
     (since.as_secs_f64() * 1e6).floor() / 1e6
 }

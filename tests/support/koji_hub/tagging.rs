@@ -11,7 +11,7 @@ const UNTIL_TAGGED: f64 = 0.1;
 
 impl State {
     /// `tagBuild(tag, build, force, fromtag)`; gives the task's id.
-    pub fn tag_build(&mut self, caller: &Caller, args: &Args) -> Result<Value, HubFault> {
+    pub(crate) fn tag_build(&mut self, caller: &Caller, args: &Args) -> Result<Value, HubFault> {
         let user = caller.user.ok_or_else(|| HubFault::new(1004, "you must be logged in for this operation"))?;
         let (tag, build) = (args.required(0, "tag")?, args.required(1, "build")?);
         let no_build = || HubFault::generic(format!("No such build: {}", build.repr()));
@@ -30,7 +30,7 @@ impl State {
     }
 
     /// Ends the tagging tasks whose time has come.
-    pub fn run_tagging(&mut self) {
+    pub(crate) fn run_tagging(&mut self) {
         let due = now() - UNTIL_TAGGED;
         let free = self.tasks.values().filter(|task| task.method == "tagBuild" && task.state == TaskState::Free);
         let ids: Vec<i64> = free.filter(|task| task.created <= due).map(|task| task.id).collect();

@@ -14,7 +14,7 @@ use super::xmlrpc::{HubFault, Value, record, texts, write_call, write_response};
 const DEFAULT_PRIORITY: i64 = 20;
 
 impl State {
-    pub fn dispatch_tasks(&mut self, caller: &Caller, method: &str, args: &Args) -> Result<Value, HubFault> {
+    pub(crate) fn dispatch_tasks(&mut self, caller: &Caller, method: &str, args: &Args) -> Result<Value, HubFault> {
         match method {
             "buildContainer" => self.build_container(caller, args),
             "cancelTask" => self.cancel_task(caller, args),

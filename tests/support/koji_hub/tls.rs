@@ -16,7 +16,7 @@ use tokio_rustls::server::TlsStream;
 
 /// Writes `ca.crt`, `server.crt`, `server.key` and `packager.pem` (certificate and key) into `folder`, and makes a server
 /// that takes clients with and without a certificate. They are as complete as Python wants them from 3.13 on.
-pub fn set_up(folder: &Path) -> TlsAcceptor {
+pub(crate) fn set_up(folder: &Path) -> TlsAcceptor {
     let ca_key = KeyPair::generate().expect("a key");
     let mut ca = named("Test authority");
     ca.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
@@ -72,7 +72,7 @@ fn acceptor(ca: &str, certificate: &str, key: &str) -> TlsAcceptor {
 }
 
 /// The common name in the client's certificate, where there is one.
-pub fn client_name(stream: &TlsStream<TcpStream>) -> Option<String> {
+pub(crate) fn client_name(stream: &TlsStream<TcpStream>) -> Option<String> {
     let certificate = stream.get_ref().1.peer_certificates()?.first()?;
     let certificate = openssl::x509::X509::from_der(certificate).ok()?;
     let entry = certificate.subject_name().entries_by_nid(openssl::nid::Nid::COMMONNAME).next()?;

@@ -24,25 +24,25 @@ use super::xmlrpc::{HubFault, Value, record};
 use super::{Recorded, Shared};
 
 /// How uploads are recorded, as if they were calls: with offset, folder, name and length.
-pub const METHOD: &str = "rawUpload";
+pub(crate) const METHOD: &str = "rawUpload";
 
 /// What was uploaded, and whose the folders are.
 #[derive(Debug, Default)]
-pub struct Uploads {
+pub(crate) struct Uploads {
     pub files: BTreeMap<(String, String), Uploaded>,
     owners: BTreeMap<String, i64>,
 }
 
 impl Uploads {
     /// Lets a folder be another user's.
-    pub fn give_away(&mut self, folder: &str, user: i64) {
+    pub(crate) fn give_away(&mut self, folder: &str, user: i64) {
         self.owners.insert(folder.to_owned(), user);
     }
 }
 
 /// A file of the upload area.
 #[derive(Debug, Clone)]
-pub struct Uploaded {
+pub(crate) struct Uploaded {
     pub bytes: Vec<u8>,
     pub modified: f64,
 }
@@ -57,12 +57,12 @@ struct Destination {
 }
 
 /// Whether a request of the hub's is an upload: the content type alone says so.
-pub fn is_upload(parts: &Parts) -> bool {
+pub(crate) fn is_upload(parts: &Parts) -> bool {
     server::header_text(&parts.headers, "content-type") == Some("application/octet-stream")
 }
 
 /// Answers an upload; an error closes the connection.
-pub async fn serve(shared: Arc<Shared>, parts: Parts, body: Incoming) -> Result<Response<Body>, io::Error> {
+pub(crate) async fn serve(shared: Arc<Shared>, parts: Parts, body: Incoming) -> Result<Response<Body>, io::Error> {
     let to = Destination::read(&parts);
     let length: i64 =
         server::header_text(&parts.headers, header::CONTENT_LENGTH.as_str()).and_then(|t| t.parse().ok()).unwrap_or(0);
@@ -159,7 +159,7 @@ impl State {
     }
 
     /// `checkUpload(path, name, verify, tail, volume)`.
-    pub fn check_upload(&self, args: &Args) -> Result<Value, HubFault> {
+    pub(crate) fn check_upload(&self, args: &Args) -> Result<Value, HubFault> {
         args.only(&["path", "name", "verify", "tail", "volume"])?;
         let key = upload_path(args.text(0, "path")?, args.text(1, "name")?)?;
         let Some(file) = self.uploads.files.get(&key) else { return Ok(Value::Nil) };
@@ -178,7 +178,7 @@ impl State {
     }
 
     /// The bytes of an uploaded file.
-    pub fn uploaded(&self, folder: &str, name: &str) -> Option<&[u8]> {
+    pub(crate) fn uploaded(&self, folder: &str, name: &str) -> Option<&[u8]> {
         let key = (normal(folder), name.to_owned());
         self.uploads.files.get(&key).map(|file| &file.bytes[..])
     }

@@ -10,7 +10,7 @@ use quick_xml::reader::Reader;
 
 /// A value; structs keep the order of their members, so that answers look like the hub's.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Value {
+pub(crate) enum Value {
     Nil,
     Bool(bool),
     Int(i64),
@@ -24,59 +24,59 @@ pub enum Value {
 
 /// What the hub raises instead of giving a value.
 #[derive(Debug, Clone, PartialEq)]
-pub struct HubFault {
+pub(crate) struct HubFault {
     pub code: i64,
     pub text: String,
 }
 
 impl HubFault {
-    pub fn new(code: i64, text: impl Into<String>) -> HubFault {
+    pub(crate) fn new(code: i64, text: impl Into<String>) -> HubFault {
         HubFault { code, text: text.into() }
     }
 
     /// As `GenericError`, the fault of most refusals.
-    pub fn generic(text: impl Into<String>) -> HubFault {
+    pub(crate) fn generic(text: impl Into<String>) -> HubFault {
         HubFault::new(1000, text)
     }
 
-    pub fn to_value(&self) -> Value {
+    pub(crate) fn to_value(&self) -> Value {
         record([("faultCode", Value::Int(self.code)), ("faultString", self.text.as_str().into())])
     }
 }
 
 /// A struct.
-pub fn record<const N: usize>(members: [(&str, Value); N]) -> Value {
+pub(crate) fn record<const N: usize>(members: [(&str, Value); N]) -> Value {
     Value::Struct(members.into_iter().map(|(name, value)| (name.to_owned(), value)).collect())
 }
 
 /// An array of texts.
-pub fn texts<T: AsRef<str>>(items: impl IntoIterator<Item = T>) -> Value {
+pub(crate) fn texts<T: AsRef<str>>(items: impl IntoIterator<Item = T>) -> Value {
     Value::Array(items.into_iter().map(|item| item.as_ref().into()).collect())
 }
 
 impl Value {
-    pub fn get(&self, name: &str) -> Option<&Value> {
+    pub(crate) fn get(&self, name: &str) -> Option<&Value> {
         match self {
             Value::Struct(members) => members.iter().find(|(key, _)| key == name).map(|(_, value)| value),
             _ => None,
         }
     }
 
-    pub fn as_str(&self) -> Option<&str> {
+    pub(crate) fn as_str(&self) -> Option<&str> {
         match self {
             Value::String(text) => Some(text),
             _ => None,
         }
     }
 
-    pub fn as_int(&self) -> Option<i64> {
+    pub(crate) fn as_int(&self) -> Option<i64> {
         match self {
             Value::Int(number) => Some(*number),
             _ => None,
         }
     }
 
-    pub fn as_array(&self) -> Option<&[Value]> {
+    pub(crate) fn as_array(&self) -> Option<&[Value]> {
         match self {
             Value::Array(items) => Some(items),
             _ => None,
@@ -84,7 +84,7 @@ impl Value {
     }
 
     /// Python's idea of truth.
-    pub fn is_true(&self) -> bool {
+    pub(crate) fn is_true(&self) -> bool {
         match self {
             Value::Nil => false,
             Value::Bool(truth) => *truth,
@@ -98,7 +98,7 @@ impl Value {
     }
 
     /// Python's `repr`, for the hub's messages.
-    pub fn repr(&self) -> String {
+    pub(crate) fn repr(&self) -> String {
         match self {
             Value::Nil => "None".into(),
             Value::String(text) => format!("'{text}'"),
@@ -158,10 +158,10 @@ impl<T: Into<Value>> From<Vec<T>> for Value {
 }
 
 /// A method and its parameters.
-pub type Call = (String, Vec<Value>);
+pub(crate) type Call = (String, Vec<Value>);
 
 /// Reads a `<methodCall>`.
-pub fn parse_call(body: &[u8]) -> Result<Call, String> {
+pub(crate) fn parse_call(body: &[u8]) -> Result<Call, String> {
     let root = tree(body)?;
     if root.name != "methodCall" {
         return Err(format!("<{}> is no call", root.name));
@@ -174,7 +174,7 @@ pub fn parse_call(body: &[u8]) -> Result<Call, String> {
 }
 
 /// Reads a `<methodResponse>`.
-pub fn parse_response(body: &[u8]) -> Result<Result<Value, HubFault>, String> {
+pub(crate) fn parse_response(body: &[u8]) -> Result<Result<Value, HubFault>, String> {
     let root = tree(body)?;
     if let Some(fault) = root.child("fault") {
         let fault = value(fault.child("value").ok_or("a fault without value")?)?;
@@ -265,7 +265,7 @@ fn member(node: &Node) -> Result<(String, Value), String> {
 }
 
 /// Writes an answer.
-pub fn write_response(answer: &Result<Value, HubFault>) -> String {
+pub(crate) fn write_response(answer: &Result<Value, HubFault>) -> String {
     let mut xml = String::from("<?xml version='1.0'?>\n<methodResponse>\n");
     match answer {
         Ok(value) => {
@@ -284,7 +284,7 @@ pub fn write_response(answer: &Result<Value, HubFault>) -> String {
 }
 
 /// Writes a call, as the hub keeps the requests of tasks.
-pub fn write_call(method: &str, params: &[Value]) -> String {
+pub(crate) fn write_call(method: &str, params: &[Value]) -> String {
     let mut xml = format!("<?xml version='1.0'?>\n<methodCall>\n<methodName>{method}</methodName>\n<params>\n");
     for param in params {
         write_param(&mut xml, param);

@@ -13,7 +13,7 @@ use super::server::Target;
 const ANONYMOUS: &str = "system:anonymous";
 
 /// The user; or that the token is unknown.
-pub fn who(shared: &Shared, headers: &HeaderMap) -> Result<String, Response<Body>> {
+pub(super) fn who(shared: &Shared, headers: &HeaderMap) -> Result<String, Response<Body>> {
     let given = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
     let Some(token) = given.and_then(|value| value.strip_prefix("Bearer ")) else {
         return Ok(ANONYMOUS.to_owned());
@@ -23,7 +23,7 @@ pub fn who(shared: &Shared, headers: &HeaderMap) -> Result<String, Response<Body
 }
 
 /// What the server says to a user who may not do this.
-pub fn forbidden(shared: &Shared, user: &str, method: &Method, target: &Target) -> Option<Response<Body>> {
+pub(super) fn forbidden(shared: &Shared, user: &str, method: &Method, target: &Target) -> Option<Response<Body>> {
     let collection = &target.collection;
     let verb = verb(method, target);
     let resource = match &target.below {
@@ -64,13 +64,13 @@ fn verb(method: &Method, target: &Target) -> &'static str {
 }
 
 /// `POST …/selfsubjectreviews`: who the server takes the user for.
-pub fn review(user: &str) -> Value {
+pub(super) fn review(user: &str) -> Value {
     json!({"kind": "SelfSubjectReview", "apiVersion": "authentication.k8s.io/v1", "metadata": {"creationTimestamp": super::state::now()},
            "status": {"userInfo": {"username": user, "groups": ["system:authenticated"]}}})
 }
 
 /// What Basic authorization says.
-pub fn basic(headers: &HeaderMap) -> Option<(String, String)> {
+pub(super) fn basic(headers: &HeaderMap) -> Option<(String, String)> {
     let value = headers.get(header::AUTHORIZATION)?.to_str().ok()?.strip_prefix("Basic ")?;
     let text = String::from_utf8(base64::engine::general_purpose::STANDARD.decode(value).ok()?).ok()?;
     let (user, password) = text.split_once(':')?;

@@ -16,7 +16,7 @@ const SOURCES: [&str; 8] =
     ["configMap", "emptyDir", "persistentVolumeClaim", "secret", "volumeClaimTemplate", "projected", "csi", "subPath"];
 
 /// An object that may come in, and the fields that the server did not know and left out.
-pub struct Admitted {
+pub(super) struct Admitted {
     /// The object, in the version it was sent in.
     pub object: Value,
     /// Headers for it.
@@ -24,7 +24,7 @@ pub struct Admitted {
 }
 
 /// Reads the body of a create or an update.
-pub fn read(asked: &Asked<'_>) -> Result<Admitted, Response<Body>> {
+pub(super) fn read(asked: &Asked<'_>) -> Result<Admitted, Response<Body>> {
     let media_type = asked.headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
     // Without a type, it is JSON.
     if media_type.is_some_and(|value| !value.starts_with("application/json")) {
@@ -79,7 +79,7 @@ fn pruned(asked: &Asked<'_>, mut object: Value) -> Result<Admitted, Response<Bod
 }
 
 /// A name of an object, as RFC 1123 has subdomains.
-pub fn name(asked: &Asked<'_>, name: &str) -> Result<(), Response<Body>> {
+pub(super) fn name(asked: &Asked<'_>, name: &str) -> Result<(), Response<Body>> {
     let is_edge =
         |letter: Option<char>| letter.is_some_and(|letter| letter.is_ascii_lowercase() || letter.is_ascii_digit());
     let is_label = |label: &str| {
@@ -106,7 +106,7 @@ pub fn name(asked: &Asked<'_>, name: &str) -> Result<(), Response<Body>> {
 }
 
 /// What Tekton's webhook checks of a run; `before` is the run that it is to replace.
-pub fn run(object: &Value, before: Option<&Value>) -> Result<(), Response<Body>> {
+pub(super) fn run(object: &Value, before: Option<&Value>) -> Result<(), Response<Body>> {
     let spec = &object["spec"];
     let mut wrong = Vec::new();
     match (spec["pipelineRef"].is_null(), spec["pipelineSpec"].is_null()) {
@@ -133,6 +133,6 @@ pub fn run(object: &Value, before: Option<&Value>) -> Result<(), Response<Body>>
 }
 
 /// Whether the only condition of a run or task says that it is over.
-pub fn has_ended(object: &Value) -> bool {
+pub(super) fn has_ended(object: &Value) -> bool {
     object["status"]["conditions"][0]["status"].as_str().is_some_and(|status| status != "Unknown")
 }

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::state::Collection;
 
 /// An answer of JSON.
-pub fn json_answer(code: u16, value: &Value) -> Response<Body> {
+pub(super) fn json_answer(code: u16, value: &Value) -> Response<Body> {
     let builder = Response::builder().status(StatusCode::from_u16(code).expect("a status"));
     let builder =
         builder.header(header::CONTENT_TYPE, "application/json").header(header::CACHE_CONTROL, "no-cache, private");
@@ -15,7 +15,7 @@ pub fn json_answer(code: u16, value: &Value) -> Response<Body> {
 }
 
 /// A `Status` that says no; one of 429 and 504 asks for patience, too.
-pub fn status(code: u16, reason: &str, message: &str, details: Value) -> Response<Body> {
+pub(super) fn status(code: u16, reason: &str, message: &str, details: Value) -> Response<Body> {
     let mut answer = json_answer(code, &failure(code, reason, message, details));
     if matches!(code, 429 | 504) {
         answer.headers_mut().insert(header::RETRY_AFTER, header::HeaderValue::from_static("1"));
@@ -24,7 +24,7 @@ pub fn status(code: u16, reason: &str, message: &str, details: Value) -> Respons
 }
 
 /// The object in such an answer.
-pub fn failure(code: u16, reason: &str, message: &str, details: Value) -> Value {
+pub(super) fn failure(code: u16, reason: &str, message: &str, details: Value) -> Value {
     let mut value = json!({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure", "message": message,
                            "code": code});
     if !reason.is_empty() {
@@ -37,7 +37,7 @@ pub fn failure(code: u16, reason: &str, message: &str, details: Value) -> Value 
 }
 
 /// The reason that the server gives with a status, where a test names none.
-pub fn usual_reason(code: u16) -> &'static str {
+pub(super) fn usual_reason(code: u16) -> &'static str {
     match code {
         400 => "BadRequest",
         401 => "Unauthorized",
@@ -55,37 +55,37 @@ pub fn usual_reason(code: u16) -> &'static str {
 }
 
 /// What the server says of a request that makes no sense.
-pub fn bad_request(message: &str) -> Response<Body> {
+pub(super) fn bad_request(message: &str) -> Response<Body> {
     status(400, "BadRequest", message, json!({}))
 }
 
 /// What Tekton's webhook says of an object that it does not let in.
-pub fn denied(why: &str) -> Response<Body> {
+pub(super) fn denied(why: &str) -> Response<Body> {
     let hook = "admission webhook \"validation.webhook.pipeline.tekton.dev\" denied the request: validation failed";
     bad_request(&format!("{hook}: {why}"))
 }
 
 /// What Tekton's webhook says of an object that it cannot read.
-pub fn unreadable(why: &str) -> Response<Body> {
+pub(super) fn unreadable(why: &str) -> Response<Body> {
     let hook = "admission webhook \"webhook.pipeline.tekton.dev\" denied the request: mutation failed";
     bad_request(&format!("{hook}: cannot decode incoming new object: {why}"))
 }
 
 /// What the API server says of an object that is not there.
-pub fn not_found(collection: &Collection, name: &str) -> Response<Body> {
+pub(super) fn not_found(collection: &Collection, name: &str) -> Response<Body> {
     let message = format!("{} \"{name}\" not found", collection.full_name());
     status(404, "NotFound", &message, collection.details(Some(name)))
 }
 
 /// An object changed since it was read.
-pub fn conflict(collection: &Collection, name: &str) -> Response<Body> {
+pub(super) fn conflict(collection: &Collection, name: &str) -> Response<Body> {
     let why = "the object has been modified; please apply your changes to the latest version and try again";
     let message = format!("Operation cannot be fulfilled on {} \"{name}\": {why}", collection.full_name());
     status(409, "Conflict", &message, collection.details(Some(name)))
 }
 
 /// One field of an object is of no use.
-pub fn invalid(what: &str, name: &str, details: Value, field: &str, why: &str) -> Response<Body> {
+pub(super) fn invalid(what: &str, name: &str, details: Value, field: &str, why: &str) -> Response<Body> {
     let reason = if why.starts_with("Forbidden") { "FieldValueForbidden" } else { "FieldValueInvalid" };
     let mut details = details;
     details["causes"] = json!([{"reason": reason, "message": why, "field": field}]);
@@ -93,14 +93,14 @@ pub fn invalid(what: &str, name: &str, details: Value, field: &str, why: &str) -
 }
 
 /// The body is of a type that the server does not take.
-pub fn unsupported(accepted: &str) -> Response<Body> {
+pub(super) fn unsupported(accepted: &str) -> Response<Body> {
     let message =
         format!("the body of the request was in an unknown format - accepted media types include: {accepted}");
     status(415, "UnsupportedMediaType", &message, json!({}))
 }
 
 /// What is said of addresses that nothing is behind: no `Status`.
-pub fn plain_404() -> Response<Body> {
+pub(super) fn plain_404() -> Response<Body> {
     let builder = Response::builder().status(404).header(header::CONTENT_TYPE, "text/plain; charset=utf-8");
     builder.body(Body::from("404 page not found\n")).expect("an answer")
 }

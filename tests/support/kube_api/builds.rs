@@ -9,7 +9,7 @@ use super::answers::{bad_request, json_answer, not_found};
 use super::state::Collection;
 
 /// `POST …/buildconfigs/CONFIG/instantiate`: a build of a configuration.
-pub fn instantiate(shared: &Shared, config: &str, request: &[u8]) -> Response<Body> {
+pub(super) fn instantiate(shared: &Shared, config: &str, request: &[u8]) -> Response<Body> {
     let configs = Collection::new("build.openshift.io", "buildconfigs");
     let builds = Collection::new("build.openshift.io", "builds");
     let request: Value = serde_json::from_slice(request).unwrap_or_default();

@@ -18,7 +18,7 @@ use super::state::{Collection, Log, State};
 const PIECE: usize = 256 * 1024;
 
 /// `GET …/pods/POD/log`.
-pub fn answer(shared: &Arc<Shared>, pods: &Collection, pod: &str, query: &Query) -> Response<Body> {
+pub(super) fn answer(shared: &Arc<Shared>, pods: &Collection, pod: &str, query: &Query) -> Response<Body> {
     match reading(shared, pods, pod, query) {
         Ok(Some(reading)) => {
             let body = stream::unfold(reading, |mut reading| async move {
@@ -233,7 +233,7 @@ impl Reading {
 
 impl Log {
     /// Adds what a container writes; the last line may be unfinished.
-    pub fn append(&mut self, mut bytes: &[u8]) {
+    pub(crate) fn append(&mut self, mut bytes: &[u8]) {
         let stamp = Timestamp::now().strftime("%Y-%m-%dT%H:%M:%S.%9fZ").to_string();
         while !bytes.is_empty() {
             let end = memchr::memchr(b'\n', bytes).map_or(bytes.len(), |at| at + 1);

@@ -13,7 +13,7 @@ use super::state::State;
 
 /// What is done with a request instead of answering it as it should be.
 #[derive(Debug, Clone)]
-pub enum Trick {
+pub(crate) enum Trick {
     /// Answers with this status and message; nothing is done.
     Status(u16, String),
     /// Success, and a proxy's page instead of an answer; nothing is done.
@@ -30,7 +30,7 @@ pub enum Trick {
 
 /// An answer that no API server gives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Odd {
+pub(crate) enum Odd {
     /// Success, and nothing.
     Empty,
     /// Success that says that there is nothing.
@@ -63,7 +63,7 @@ pub enum Odd {
 
 impl Odd {
     /// All of them.
-    pub const ALL: [Odd; 14] = [
+    pub(crate) const ALL: [Odd; 14] = [
         Odd::Empty,
         Odd::NoContent,
         Odd::Truncated,
@@ -81,7 +81,7 @@ impl Odd {
     ];
 
     /// The answer.
-    pub fn answer(self) -> Response<Body> {
+    pub(crate) fn answer(self) -> Response<Body> {
         const PAGE: &str = "<html>Please sign in.</html>";
         let json = "application/json";
         let (code, media_type, body) = match self {
@@ -120,7 +120,7 @@ fn object(kind: &str, version: &str, name: &str) -> String {
 
 impl Trick {
     /// What is answered instead, where something is.
-    pub fn answer(&self) -> Option<Response<Body>> {
+    pub(crate) fn answer(&self) -> Option<Response<Body>> {
         match self {
             Trick::Status(code, message) => Some(status(*code, usual_reason(*code), message, json!({}))),
             Trick::Page => {
@@ -135,7 +135,7 @@ impl Trick {
 
 /// A trick in store.
 #[derive(Debug, Clone)]
-pub struct Injection {
+pub(crate) struct Injection {
     /// What method, path and query (`GET /version`) hold.
     pub matching: String,
     /// How many such requests go well first.
@@ -150,7 +150,7 @@ pub struct Injection {
 
 impl Injection {
     /// One for the next request that holds a text.
-    pub fn new(matching: &str, trick: Trick) -> Injection {
+    pub(crate) fn new(matching: &str, trick: Trick) -> Injection {
         Injection { matching: matching.to_owned(), spared: 0, trick, for_good: false, met: false }
     }
 }
@@ -164,7 +164,7 @@ impl fmt::Display for Injection {
 
 /// How open streams are disturbed. Counters are compared with what they were when a stream began.
 #[derive(Debug, Default)]
-pub struct Misbehaviour {
+pub(crate) struct Misbehaviour {
     /// Counts wishes to end watches uncleanly.
     pub cut_watches: u64,
     /// Counts wishes to tell watches of the current version.
@@ -181,12 +181,12 @@ pub struct Misbehaviour {
 
 impl State {
     /// The tricks that were never played.
-    pub fn missed_tricks(&self) -> Vec<String> {
+    pub(crate) fn missed_tricks(&self) -> Vec<String> {
         self.tricks.iter().filter(|injection| !injection.met).map(ToString::to_string).collect()
     }
 
     /// Takes the trick for a request, if there is one.
-    pub fn trick(&mut self, request: &str) -> Option<Trick> {
+    pub(crate) fn trick(&mut self, request: &str) -> Option<Trick> {
         let at = self.tricks.iter().position(|injection| request.contains(&injection.matching))?;
         if self.tricks[at].spared > 0 {
             self.tricks[at].spared -= 1;

@@ -13,7 +13,7 @@ mod logs;
 mod misbehaviour;
 mod oauth;
 mod objects;
-pub mod play;
+pub(crate) mod play;
 mod resources;
 mod run;
 mod selectors;
@@ -38,23 +38,23 @@ use super::faults;
 use super::koji_hub::tls;
 use super::serving::{self, Answer, Port};
 
-pub use misbehaviour::{Odd, Trick};
-pub use oauth::OAuth;
-pub use run::Run;
-pub use state::{Collection, Recorded, State};
+pub(crate) use misbehaviour::{Odd, Trick};
+pub(crate) use oauth::OAuth;
+pub(crate) use run::Run;
+pub(crate) use state::{Collection, Recorded, State};
 #[allow(unused_imports, reason = "what tests keep of a task")]
-pub use task::Task;
+pub(crate) use task::Task;
 
 use misbehaviour::Injection;
 
 /// The namespace that the users may use.
-pub const NAMESPACE: &str = "osbs";
+pub(crate) const NAMESPACE: &str = "osbs";
 /// A token that lets in.
-pub const TOKEN: &str = "sha256~good";
+pub(crate) const TOKEN: &str = "sha256~good";
 
 /// How the server begins.
 #[derive(Debug, Clone, Default)]
-pub struct Options {
+pub(crate) struct Options {
     /// Versions of `tekton.dev`; both when empty.
     pub versions: Option<Vec<&'static str>>,
     /// Whether OpenShift's own builds are served.
@@ -66,7 +66,7 @@ pub struct Options {
 }
 
 /// What connections and tests share.
-pub struct Shared {
+pub(crate) struct Shared {
     state: Mutex<State>,
     changed: watch::Sender<u64>,
     kills: watch::Sender<u64>,
@@ -135,7 +135,7 @@ impl Shared {
 }
 
 /// A server that runs until it is dropped, which fails the test when a trick in store never happened.
-pub struct KubeApi {
+pub(crate) struct KubeApi {
     shared: Arc<Shared>,
     runtime: Option<Runtime>,
     serving: Mutex<Option<tokio::task::JoinHandle<()>>>,
@@ -146,12 +146,12 @@ pub struct KubeApi {
 
 impl KubeApi {
     /// A server with both versions of Tekton's API.
-    pub fn start() -> KubeApi {
+    pub(crate) fn start() -> KubeApi {
         KubeApi::with(Options::default())
     }
 
     /// A server as `options` say.
-    pub fn with(options: Options) -> KubeApi {
+    pub(crate) fn with(options: Options) -> KubeApi {
         let listener = serving::bind(0);
         let port = serving::port(&listener);
         let acceptor = options.tls.as_deref().map(tls::set_up);
@@ -189,37 +189,37 @@ impl KubeApi {
     }
 
     /// The address without a path.
-    pub fn url(&self) -> String {
+    pub(crate) fn url(&self) -> String {
         self.shared.url()
     }
 
     /// Looks at the state.
-    pub fn read<T>(&self, look: impl FnOnce(&State) -> T) -> T {
+    pub(crate) fn read<T>(&self, look: impl FnOnce(&State) -> T) -> T {
         self.shared.read(look)
     }
 
     /// Changes the state.
-    pub fn change<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {
+    pub(crate) fn change<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {
         self.shared.change(change)
     }
 
     /// Puts an object into a collection.
-    pub fn put(&self, collection: &Collection, object: Value) {
+    pub(crate) fn put(&self, collection: &Collection, object: Value) {
         self.change(|state| state.put(collection, object));
     }
 
     /// Does something else with the next request whose method and path hold a text.
-    pub fn trick(&self, text: &str, trick: Trick) {
+    pub(crate) fn trick(&self, text: &str, trick: Trick) {
         self.trick_after(text, 0, trick);
     }
 
     /// Lets so many such requests go well first.
-    pub fn trick_after(&self, text: &str, spared: usize, trick: Trick) {
+    pub(crate) fn trick_after(&self, text: &str, spared: usize, trick: Trick) {
         self.put_in_store(Injection { spared, ..Injection::new(text, trick) });
     }
 
     /// Does something else with all such requests from now on.
-    pub fn trick_for_good(&self, text: &str, trick: Trick) {
+    pub(crate) fn trick_for_good(&self, text: &str, trick: Trick) {
         self.put_in_store(Injection { for_good: true, ..Injection::new(text, trick) });
     }
 
@@ -228,7 +228,7 @@ impl KubeApi {
     }
 
     /// Waits until all tricks have happened.
-    pub fn await_tricks(&self) {
+    pub(crate) fn await_tricks(&self) {
         let deadline = Instant::now() + Duration::from_secs(20);
         while self.read(|state| !state.tricks.is_empty()) {
             assert!(Instant::now() < deadline, "a trick did not happen");
@@ -237,13 +237,13 @@ impl KubeApi {
     }
 
     /// Requests so far whose method and path hold a text.
-    pub fn requests(&self, text: &str) -> Vec<Recorded> {
+    pub(crate) fn requests(&self, text: &str) -> Vec<Recorded> {
         let all = self.read(|state| state.requests.clone());
         all.into_iter().filter(|request| format!("{} {}", request.method, request.path).contains(text)).collect()
     }
 
     /// Waits until so many requests hold a text.
-    pub fn wait_for_requests(&self, text: &str, count: usize) {
+    pub(crate) fn wait_for_requests(&self, text: &str, count: usize) {
         let deadline = Instant::now() + Duration::from_secs(30);
         while self.requests(text).len() < count {
             assert!(Instant::now() < deadline, "no {count} requests of {text}");
@@ -252,7 +252,7 @@ impl KubeApi {
     }
 
     /// Forgets what changed so far.
-    pub fn compact(&self) {
+    pub(crate) fn compact(&self) {
         self.change(|state| {
             state.version += 1;
             state.forgotten = state.version;
@@ -261,22 +261,22 @@ impl KubeApi {
     }
 
     /// Ends open watches, uncleanly.
-    pub fn cut_watches(&self) {
+    pub(crate) fn cut_watches(&self) {
         self.change(|state| state.misbehaviour.cut_watches += 1);
     }
 
     /// Tells open watches of the current version, where they want to be told.
-    pub fn bookmark(&self) {
+    pub(crate) fn bookmark(&self) {
         self.change(|state| state.misbehaviour.bookmarks += 1);
     }
 
     /// Ends followed logs cleanly, as when the connection to a node breaks.
-    pub fn cut_logs(&self) {
+    pub(crate) fn cut_logs(&self) {
         self.cut_logs_after(0);
     }
 
     /// Ends followed logs after so many more bytes: in the middle of a line, for instance.
-    pub fn cut_logs_after(&self, bytes: usize) {
+    pub(crate) fn cut_logs_after(&self, bytes: usize) {
         self.change(|state| {
             state.misbehaviour.cut_logs += 1;
             state.misbehaviour.cut_logs_after = bytes;
@@ -284,12 +284,12 @@ impl KubeApi {
     }
 
     /// Lets logs that are followed bring no more, and not end either.
-    pub fn mute_logs(&self) {
+    pub(crate) fn mute_logs(&self) {
         self.change(|state| state.misbehaviour.mute_logs += 1);
     }
 
     /// Forbids everybody to do these things (`list pods`), or allows it again.
-    pub fn forbid(&self, rights: &[&str], are_forbidden: bool) {
+    pub(crate) fn forbid(&self, rights: &[&str], are_forbidden: bool) {
         self.change(|state| {
             for right in rights {
                 if are_forbidden {
@@ -302,17 +302,17 @@ impl KubeApi {
     }
 
     /// Whether nodes can be asked for logs.
-    pub fn nodes_are_down(&self, down: bool) {
+    pub(crate) fn nodes_are_down(&self, down: bool) {
         self.change(|state| state.misbehaviour.nodes_are_down = down);
     }
 
     /// Ends all connections uncleanly, and goes on listening.
-    pub fn kill_connections(&self) {
+    pub(crate) fn kill_connections(&self) {
         self.shared.kills.send_modify(|count| *count += 1);
     }
 
     /// Ends all connections and listens no more.
-    pub fn stop_listening(&self) {
+    pub(crate) fn stop_listening(&self) {
         if let Some(task) = self.serving.lock().unwrap().take() {
             task.abort();
             let _ = self.runtime.as_ref().expect("a runtime").block_on(task);
@@ -320,17 +320,17 @@ impl KubeApi {
     }
 
     /// Listens again, with the state as it was.
-    pub fn listen_again(&self) {
+    pub(crate) fn listen_again(&self) {
         self.serve(serving::bind(self.port));
     }
 
     /// Waits for a run to be there: the one that was created last.
-    pub fn await_run(&self) -> Run {
+    pub(crate) fn await_run(&self) -> Run {
         self.await_runs(1).pop().expect("a run")
     }
 
     /// Waits for so many runs to be there, in the order of their creation.
-    pub fn await_runs(&self, count: usize) -> Vec<Run> {
+    pub(crate) fn await_runs(&self, count: usize) -> Vec<Run> {
         let deadline = Instant::now() + Duration::from_secs(20);
         loop {
             let runs = run::all(&self.shared);
@@ -343,13 +343,13 @@ impl KubeApi {
     }
 
     /// Plays a build for each run that is created from now on.
-    pub fn play(&self, play: play::Play) {
+    pub(crate) fn play(&self, play: play::Play) {
         let shared = Arc::clone(&self.shared);
         self.lock_players().push(std::thread::spawn(move || play::play(&shared, &play)));
     }
 
     /// Cancels runs as their creators wish, for tests that move runs along by themselves.
-    pub fn obey_cancels(&self) {
+    pub(crate) fn obey_cancels(&self) {
         let shared = Arc::clone(&self.shared);
         self.lock_players().push(std::thread::spawn(move || play::obey(&shared)));
     }

@@ -10,7 +10,7 @@ use super::answers::json_answer;
 
 /// How tokens are given out.
 #[derive(Debug, Clone)]
-pub struct OAuth {
+pub(crate) struct OAuth {
     /// Who gets one.
     pub user: String,
     /// With what.
@@ -24,7 +24,7 @@ pub struct OAuth {
 }
 
 /// Answers questions of OAuth; `None` for all others, and where there is no OAuth server.
-pub fn answer(shared: &Shared, uri: &hyper::Uri, headers: &HeaderMap) -> Option<Response<Body>> {
+pub(super) fn answer(shared: &Shared, uri: &hyper::Uri, headers: &HeaderMap) -> Option<Response<Body>> {
     let oauth = shared.oauth()?;
     match uri.path() {
         "/.well-known/oauth-authorization-server" => {
@@ -45,7 +45,7 @@ fn authorize(shared: &Shared, oauth: &OAuth, query: &str, headers: &HeaderMap) -
         return json_answer(400, &json!({"error": "unauthorized_client", "error_description": description}));
     }
     let given = basic(headers);
-    if given.is_none() && headers.get("x-csrf-token").is_none_or(|value| value.is_empty()) {
+    if given.is_none() && headers.get("x-csrf-token").is_none_or(reqwest::header::HeaderValue::is_empty) {
         let why = "A non-empty X-CSRF-Token header is required to receive basic-auth challenges";
         return Response::builder()
             .status(401)

@@ -27,7 +27,7 @@ const STALE: &str = "The provided continue parameter is too old to display a con
     the time the first chunk was returned and now may show up in the list.";
 
 /// A request about objects.
-pub struct Asked<'a> {
+pub(super) struct Asked<'a> {
     /// The server.
     pub shared: &'a Arc<Shared>,
     /// What it is about.
@@ -41,7 +41,7 @@ pub struct Asked<'a> {
 }
 
 /// The verb is of no use here.
-pub fn not_allowed() -> Response<Body> {
+pub(super) fn not_allowed() -> Response<Body> {
     let message = "the server does not allow this method on the requested resource";
     status(405, "MethodNotAllowed", message, json!({}))
 }
@@ -56,7 +56,7 @@ impl Asked<'_> {
     }
 
     /// `GET` of a collection, whole or in pages.
-    pub fn list(&self) -> Response<Body> {
+    pub(super) fn list(&self) -> Response<Body> {
         let collection = self.collection();
         let selectors = match Selectors::of(self.query, collection) {
             Ok(selectors) => selectors,
@@ -116,7 +116,7 @@ impl Asked<'_> {
     }
 
     /// `GET` of an object.
-    pub fn get(&self, name: &str) -> Response<Body> {
+    pub(super) fn get(&self, name: &str) -> Response<Body> {
         match self.shared.read(|state| state.get(self.collection(), name).cloned()) {
             Some(object) => json_answer(200, &self.shown(&object)),
             None => not_found(self.collection(), name),
@@ -124,7 +124,7 @@ impl Asked<'_> {
     }
 
     /// `POST` to a collection.
-    pub fn create(&self) -> Response<Body> {
+    pub(super) fn create(&self) -> Response<Body> {
         match self.try_create() {
             Ok(answer) | Err(answer) => answer,
         }
@@ -171,7 +171,7 @@ impl Asked<'_> {
     }
 
     /// `PATCH` of an object: by merging.
-    pub fn patch(&self, name: &str) -> Response<Body> {
+    pub(super) fn patch(&self, name: &str) -> Response<Body> {
         let media_type = self.headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
         if media_type != Some("application/merge-patch+json") {
             return unsupported(PATCHES);
@@ -183,7 +183,7 @@ impl Asked<'_> {
     }
 
     /// `PUT` of an object.
-    pub fn replace(&self, name: &str) -> Response<Body> {
+    pub(super) fn replace(&self, name: &str) -> Response<Body> {
         match admission::read(self) {
             Ok(admitted) => self.update(name, |object| *object = admitted.object),
             Err(refusal) => refusal,
@@ -217,7 +217,7 @@ impl Asked<'_> {
     }
 
     /// `DELETE` of an object and, unless it is to leave them, of what it owns.
-    pub fn delete(&self, name: &str) -> Response<Body> {
+    pub(super) fn delete(&self, name: &str) -> Response<Body> {
         let collection = self.collection();
         let options: Value = serde_json::from_slice(self.body).unwrap_or_default();
         let policy =

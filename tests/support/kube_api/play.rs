@@ -12,7 +12,7 @@ use super::task::Task;
 
 /// What is played.
 #[derive(Debug, Clone)]
-pub struct Play {
+pub(crate) struct Play {
     /// Architectures, each with a task of its own at the same time.
     pub arches: Vec<&'static str>,
     /// Steps of each build task.
@@ -61,12 +61,12 @@ fn with_each(shared: &Arc<Shared>, act: impl Fn(&Run) + Sync) {
 }
 
 /// Plays builds until the server is gone.
-pub fn play(shared: &Arc<Shared>, play: &Play) {
+pub(crate) fn play(shared: &Arc<Shared>, play: &Play) {
     with_each(shared, |run| Scene { run, play, shared }.play());
 }
 
 /// Ends runs as is wished for until the server is gone.
-pub fn obey(shared: &Arc<Shared>) {
+pub(crate) fn obey(shared: &Arc<Shared>) {
     with_each(shared, |run| {
         while !shared.is_over() && !run.is_over() {
             if let Some(wish) = run.wish() {

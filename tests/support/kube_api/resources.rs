@@ -22,12 +22,12 @@ const RESOURCES: [Resource; 9] = [
 const VERBS: [&str; 7] = ["create", "delete", "get", "list", "patch", "update", "watch"];
 
 /// The kind of a collection's objects, where there is such a collection.
-pub fn kind(group: &str, plural: &str) -> Option<&'static str> {
+pub(super) fn kind(group: &str, plural: &str) -> Option<&'static str> {
     RESOURCES.iter().find(|known| known.0 == group && known.1 == plural).map(|known| known.2)
 }
 
 /// The answer to a question about what there is.
-pub fn discovery(shared: &Shared, segments: &[&str]) -> Option<Value> {
+pub(super) fn discovery(shared: &Shared, segments: &[&str]) -> Option<Value> {
     match segments {
         ["version"] => {
             Some(json!({"major": "1", "minor": "36", "gitVersion": "v1.36.2", "gitCommit": "", "goVersion": "go1.26.6",
@@ -67,6 +67,6 @@ fn resources(group: &str, version: &str) -> Value {
 }
 
 /// `v1` of the core, `tekton.dev/v1` of a group.
-pub fn api_version(group: &str, version: &str) -> String {
+pub(super) fn api_version(group: &str, version: &str) -> String {
     if group.is_empty() { version.to_owned() } else { format!("{group}/{version}") }
 }

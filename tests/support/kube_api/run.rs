@@ -15,7 +15,7 @@ const LONGEST: usize = 63;
 
 /// A PipelineRun that was created.
 #[derive(Clone)]
-pub struct Run {
+pub(crate) struct Run {
     pub(super) shared: Arc<Shared>,
     /// Its name.
     pub name: String,
@@ -62,12 +62,12 @@ pub(super) fn child_name(parent: &str, suffix: &str) -> String {
 
 impl Run {
     /// A handle for a run of this name.
-    pub fn new(shared: Arc<Shared>, name: &str) -> Run {
+    pub(crate) fn new(shared: Arc<Shared>, name: &str) -> Run {
         Run { shared, name: name.to_owned() }
     }
 
     /// The run as it is.
-    pub fn object(&self) -> Value {
+    pub(crate) fn object(&self) -> Value {
         self.shared.read(|state| state.get(&runs(), &self.name).cloned()).unwrap_or_default()
     }
 
@@ -86,7 +86,7 @@ impl Run {
     }
 
     /// The value of a parameter.
-    pub fn param(&self, name: &str) -> Option<String> {
+    pub(crate) fn param(&self, name: &str) -> Option<String> {
         let object = self.object();
         let params = object["spec"]["params"].as_array()?;
         let param = params.iter().find(|param| param["name"] == json!(name))?;
@@ -94,7 +94,7 @@ impl Run {
     }
 
     /// The controller has seen the run, and has not resolved its pipeline yet.
-    pub fn started(&self) {
+    pub(crate) fn started(&self) {
         self.change(|run| {
             run["metadata"]["labels"]["tekton.dev/pipeline"] = pipeline(run);
             run["status"] = json!({"conditions": condition("Unknown", "Started", ""), "startTime": now()});
@@ -102,7 +102,7 @@ impl Run {
     }
 
     /// The pipeline is resolved, and the run begins.
-    pub fn start(&self, tasks: &[&str], finally: &[&str]) {
+    pub(crate) fn start(&self, tasks: &[&str], finally: &[&str]) {
         let named = |names: &[&str]| -> Vec<Value> {
             let task = |name: &&str| json!({"name": name, "taskRef": {"kind": "Task", "name": format!("{name}-0-1")}});
             names.iter().map(task).collect()
@@ -119,7 +119,7 @@ impl Run {
     }
 
     /// Tasks will not run.
-    pub fn skip(&self, tasks: &[&str]) {
+    pub(crate) fn skip(&self, tasks: &[&str]) {
         self.skip_because(tasks, "When Expressions evaluated to false");
     }
 
@@ -135,7 +135,7 @@ impl Run {
     }
 
     /// A task begins: its TaskRun and pod are there, its first steps run.
-    pub fn begin(&self, task: &str, steps: &[&str]) -> Task {
+    pub(crate) fn begin(&self, task: &str, steps: &[&str]) -> Task {
         let task = self.pending(task, steps);
         task.schedule();
         task.run_steps();
@@ -143,7 +143,7 @@ impl Run {
     }
 
     /// A task begins, and its pod waits for a node.
-    pub fn pending(&self, task: &str, steps: &[&str]) -> Task {
+    pub(crate) fn pending(&self, task: &str, steps: &[&str]) -> Task {
         let handle = self.task(task, steps);
         let name = handle.name.clone();
         let child = json!({"apiVersion": "tekton.dev/v1", "kind": "TaskRun", "name": name, "pipelineTaskName": task});
@@ -160,7 +160,7 @@ impl Run {
     }
 
     /// A task that has begun already.
-    pub fn task(&self, task: &str, steps: &[&str]) -> Task {
+    pub(crate) fn task(&self, task: &str, steps: &[&str]) -> Task {
         Task {
             run: self.clone(),
             task: task.to_owned(),
@@ -171,7 +171,7 @@ impl Run {
     }
 
     /// The `finally` tasks begin: what has not begun so far never will.
-    pub fn finally(&self) {
+    pub(crate) fn finally(&self) {
         let waiting = self.waiting();
         let waiting: Vec<&str> = waiting.iter().map(String::as_str).collect();
         if !waiting.is_empty() {
@@ -190,7 +190,7 @@ impl Run {
     }
 
     /// A state on the way.
-    pub fn is(&self, status: &str, reason: &str, message: &str) {
+    pub(crate) fn is(&self, status: &str, reason: &str, message: &str) {
         self.change(|run| run["status"]["conditions"] = condition(status, reason, message));
     }
 
@@ -207,7 +207,7 @@ impl Run {
     }
 
     /// What the controller counts: `Tasks Completed: 5 (Failed: 1, Cancelled 0), Skipped: 7`.
-    pub fn summary(&self) -> String {
+    pub(crate) fn summary(&self) -> String {
         let status = self.object()["status"].clone();
         let spec = &status["pipelineSpec"];
         let total = ["tasks", "finally"].map(|key| spec[key].as_array().map_or(0, Vec::len)).iter().sum::<usize>();
@@ -235,7 +235,7 @@ impl Run {
     }
 
     /// The run ends.
-    pub fn finish(&self, status: &str, reason: &str, message: &str, results: &[(&str, Value)]) {
+    pub(crate) fn finish(&self, status: &str, reason: &str, message: &str, results: &[(&str, Value)]) {
         let results: Vec<Value> = results.iter().map(|(name, value)| json!({"name": name, "value": value})).collect();
         self.change(|run| {
             run["status"]["conditions"] = condition(status, reason, message);
@@ -250,34 +250,34 @@ impl Run {
     }
 
     /// The run ends well, with these pull specs.
-    pub fn succeed(&self, repositories: &Value) {
+    pub(crate) fn succeed(&self, repositories: &Value) {
         let results = [("repositories", json!(repositories.to_string())), ("koji-build-id", json!("null"))];
         self.succeed_with(&results);
     }
 
     /// The run ends well, with these results.
-    pub fn succeed_with(&self, results: &[(&str, Value)]) {
+    pub(crate) fn succeed_with(&self, results: &[(&str, Value)]) {
         let is_partial = !names(&self.object()["status"]["skippedTasks"], "name").is_empty();
         self.finish("True", if is_partial { "Completed" } else { "Succeeded" }, &self.summary(), results);
     }
 
     /// The run ends because a task failed; results that were made already are there.
-    pub fn fail(&self, results: &[(&str, Value)]) {
+    pub(crate) fn fail(&self, results: &[(&str, Value)]) {
         self.finish("False", "Failed", &self.summary(), results);
     }
 
     /// What somebody wishes for the run (`CancelledRunFinally`).
-    pub fn wish(&self) -> Option<String> {
+    pub(crate) fn wish(&self) -> Option<String> {
         self.object()["spec"]["status"].as_str().filter(|wish| !wish.is_empty()).map(str::to_owned)
     }
 
     /// Waits until somebody wishes for an end of the run.
-    pub fn await_cancel(&self) -> String {
+    pub(crate) fn await_cancel(&self) -> String {
         self.await_some("nobody cancelled the run", Run::wish)
     }
 
     /// Waits until the run is over, or gone.
-    pub fn await_end(&self) {
+    pub(crate) fn await_end(&self) {
         self.await_some("the run did not end", |run| run.is_over().then_some(()));
     }
 
@@ -293,7 +293,7 @@ impl Run {
     }
 
     /// Tasks that run are cancelled, and `finally` begins.
-    pub fn cancel_gracefully(&self) {
+    pub(crate) fn cancel_gracefully(&self) {
         for task in self.task_runs().iter().filter(|task| !has_ended(task)) {
             Task::of(self, task).cancel();
         }
@@ -302,7 +302,7 @@ impl Run {
     }
 
     /// The run ends as a cancelled one, and with it whatever still runs.
-    pub fn cancelled(&self) {
+    pub(crate) fn cancelled(&self) {
         for task in self.task_runs().iter().filter(|task| !has_ended(task)) {
             Task::of(self, task).cancel();
         }
@@ -310,13 +310,13 @@ impl Run {
     }
 
     /// Whether the run is over, or gone.
-    pub fn is_over(&self) -> bool {
+    pub(crate) fn is_over(&self) -> bool {
         let object = self.object();
         object.is_null() || has_ended(&object)
     }
 
     /// Somebody removes the run.
-    pub fn remove(&self) {
+    pub(crate) fn remove(&self) {
         self.shared.change(|state| state.remove(&runs(), &self.name));
     }
 }

@@ -10,7 +10,7 @@ use super::state::Collection;
 
 /// Which objects of a collection are meant.
 #[derive(Debug, Clone, Default)]
-pub struct Selectors(Vec<Requirement>);
+pub(super) struct Selectors(Vec<Requirement>);
 
 /// Something that must hold of an object.
 #[derive(Debug, Clone, PartialEq)]
@@ -40,7 +40,7 @@ impl Requirement {
 
 impl Selectors {
     /// What a query selects; or why that cannot be told.
-    pub fn of(query: &Query, collection: &Collection) -> Result<Selectors, Response<Body>> {
+    pub(super) fn of(query: &Query, collection: &Collection) -> Result<Selectors, Response<Body>> {
         let mut requirements = Vec::new();
         for part in query.get("fieldSelector").unwrap_or_default().split(',').filter(|part| !part.is_empty()) {
             requirements.push(field(part, collection).map_err(|why| bad_request(&why))?);
@@ -55,12 +55,12 @@ impl Selectors {
     }
 
     /// Whether an object is meant.
-    pub fn select(&self, object: &Value) -> bool {
+    pub(super) fn select(&self, object: &Value) -> bool {
         self.0.iter().all(|requirement| requirement.holds(object))
     }
 
     /// Whether all objects are meant.
-    pub fn are_empty(&self) -> bool {
+    pub(super) fn are_empty(&self) -> bool {
         self.0.is_empty()
     }
 }

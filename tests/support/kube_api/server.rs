@@ -20,7 +20,7 @@ use super::{Answer, Shared, Trick, access, builds, logs, oauth, objects, watches
 const LARGEST: usize = 3 << 20;
 
 /// Answers a request.
-pub async fn answer(shared: Arc<Shared>, request: Request<Incoming>) -> Answer {
+pub(super) async fn answer(shared: Arc<Shared>, request: Request<Incoming>) -> Answer {
     let (parts, body) = request.into_parts();
     let Ok(body) = to_bytes(Body::new(body), LARGEST).await else {
         let message = format!("Request entity too large: limit is {LARGEST}");
@@ -50,7 +50,7 @@ pub async fn answer(shared: Arc<Shared>, request: Request<Incoming>) -> Answer {
 
 /// What a request is about.
 #[derive(Debug)]
-pub struct Target {
+pub(super) struct Target {
     /// The collection.
     pub collection: Collection,
     /// The version of the API.
@@ -142,7 +142,7 @@ fn route(shared: &Arc<Shared>, parts: &Parts, body: &Bytes, cuts: u64) -> Answer
 
 /// The parameters behind the path.
 #[derive(Debug, Clone)]
-pub struct Query(Vec<(String, String)>);
+pub(super) struct Query(Vec<(String, String)>);
 
 impl Query {
     fn of(text: &str) -> Query {
@@ -150,17 +150,17 @@ impl Query {
     }
 
     /// A parameter.
-    pub fn get(&self, name: &str) -> Option<&str> {
+    pub(super) fn get(&self, name: &str) -> Option<&str> {
         self.0.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
     }
 
     /// Whether a parameter is on.
-    pub fn is(&self, name: &str) -> bool {
+    pub(super) fn is(&self, name: &str) -> bool {
         self.get(name).is_some_and(|value| matches!(value.to_ascii_lowercase().as_str(), "1" | "true"))
     }
 
     /// A number; an error when it is none.
-    pub fn number(&self, name: &str) -> Result<Option<i64>, axum::http::Response<Body>> {
+    pub(super) fn number(&self, name: &str) -> Result<Option<i64>, axum::http::Response<Body>> {
         let Some(text) = self.get(name).filter(|text| !text.is_empty()) else { return Ok(None) };
         let why = format!("strconv.ParseInt: parsing {text:?}: invalid syntax");
         text.parse().map(Some).map_err(|_| bad_request(&why))

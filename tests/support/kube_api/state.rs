@@ -10,7 +10,7 @@ use super::resources;
 
 /// Names a collection: group (empty for the core), plural, namespace.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Collection {
+pub(crate) struct Collection {
     /// `tekton.dev`, or nothing.
     pub group: String,
     /// `pipelineruns`.
@@ -21,22 +21,22 @@ pub struct Collection {
 
 impl Collection {
     /// A collection of the namespace that builds are in.
-    pub fn new(group: &str, plural: &str) -> Collection {
+    pub(crate) fn new(group: &str, plural: &str) -> Collection {
         Collection { group: group.into(), plural: plural.into(), namespace: super::NAMESPACE.into() }
     }
 
     /// `pipelineruns.tekton.dev`, as messages have it.
-    pub fn full_name(&self) -> String {
+    pub(crate) fn full_name(&self) -> String {
         if self.group.is_empty() { self.plural.clone() } else { format!("{}.{}", self.plural, self.group) }
     }
 
     /// The kind of its objects.
-    pub fn kind(&self) -> &'static str {
+    pub(crate) fn kind(&self) -> &'static str {
         resources::kind(&self.group, &self.plural).expect("a collection that there is")
     }
 
     /// What a `Status` says of an object of this collection, or of none.
-    pub fn details(&self, name: Option<&str>) -> Value {
+    pub(crate) fn details(&self, name: Option<&str>) -> Value {
         let mut details = json!({"kind": self.plural});
         if let Some(name) = name {
             details["name"] = json!(name);
@@ -50,7 +50,7 @@ impl Collection {
 
 /// A change of an object.
 #[derive(Debug, Clone)]
-pub struct Change {
+pub(crate) struct Change {
     /// The version that it made.
     pub version: u64,
     /// `ADDED`, `MODIFIED` or `DELETED`.
@@ -65,7 +65,7 @@ pub struct Change {
 
 /// A request as it came.
 #[derive(Debug, Clone)]
-pub struct Recorded {
+pub(crate) struct Recorded {
     /// `GET`.
     pub method: String,
     /// Path and query.
@@ -78,7 +78,7 @@ pub struct Recorded {
 
 impl Recorded {
     /// A request with its body.
-    pub fn new(parts: &Parts, body: &[u8]) -> Recorded {
+    pub(crate) fn new(parts: &Parts, body: &[u8]) -> Recorded {
         let headers = parts.headers.iter();
         let headers =
             headers.map(|(name, value)| (name.to_string(), String::from_utf8_lossy(value.as_bytes()).into_owned()));
@@ -91,14 +91,14 @@ impl Recorded {
     }
 
     /// The value of a header.
-    pub fn header(&self, name: &str) -> Option<&str> {
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
         self.headers.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
     }
 }
 
 /// The log of a container.
 #[derive(Debug, Clone, Default)]
-pub struct Log {
+pub(crate) struct Log {
     /// Time stamps and lines with their ends; the last one may lack it.
     pub lines: Vec<(String, Vec<u8>)>,
     /// Whether the container has ended.
@@ -107,7 +107,7 @@ pub struct Log {
 
 /// Everything.
 #[derive(Debug, Default)]
-pub struct State {
+pub(crate) struct State {
     /// The version of the last change.
     pub version: u64,
     /// The objects.
@@ -136,7 +136,7 @@ pub struct State {
 
 impl State {
     /// Puts an object in, or in the place of another. Returns it with its version.
-    pub fn put(&mut self, collection: &Collection, mut object: Value) -> Value {
+    pub(crate) fn put(&mut self, collection: &Collection, mut object: Value) -> Value {
         let name = object["metadata"]["name"].as_str().unwrap_or_default().to_owned();
         let before = self.get(collection, &name).cloned();
         self.version += 1;
@@ -178,7 +178,7 @@ impl State {
     }
 
     /// Removes an object and what it owns.
-    pub fn remove(&mut self, collection: &Collection, name: &str) -> Option<Value> {
+    pub(crate) fn remove(&mut self, collection: &Collection, name: &str) -> Option<Value> {
         let object = self.remove_only(collection, name)?;
         let is_owned = |other: &Value| other["metadata"]["ownerReferences"][0]["uid"] == object["metadata"]["uid"];
         let owned: Vec<(Collection, String)> =
@@ -190,7 +190,7 @@ impl State {
     }
 
     /// Removes an object, and leaves what it owns.
-    pub fn remove_only(&mut self, collection: &Collection, name: &str) -> Option<Value> {
+    pub(crate) fn remove_only(&mut self, collection: &Collection, name: &str) -> Option<Value> {
         let object = self.objects.remove(&(collection.clone(), name.to_owned()))?;
         self.version += 1;
         let mut last = object.clone();
@@ -200,17 +200,17 @@ impl State {
     }
 
     /// The objects of a collection, by name.
-    pub fn of<'a>(&'a self, collection: &'a Collection) -> impl Iterator<Item = &'a Value> {
+    pub(crate) fn of<'a>(&'a self, collection: &'a Collection) -> impl Iterator<Item = &'a Value> {
         self.objects.iter().filter(move |((known, _), _)| known == collection).map(|(_, object)| object)
     }
 
     /// An object.
-    pub fn get(&self, collection: &Collection, name: &str) -> Option<&Value> {
+    pub(crate) fn get(&self, collection: &Collection, name: &str) -> Option<&Value> {
         self.objects.get(&(collection.clone(), name.to_owned()))
     }
 }
 
 /// The time in whole seconds.
-pub fn now() -> String {
+pub(super) fn now() -> String {
     jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
 }

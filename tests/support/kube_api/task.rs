@@ -13,7 +13,7 @@ const CANCELLED: &str = "TaskRun cancelled as the PipelineRun it belongs to has 
 
 /// A TaskRun of a run, with its pod.
 #[derive(Clone)]
-pub struct Task {
+pub(crate) struct Task {
     pub(super) run: Run,
     /// The task's name in the pipeline.
     pub task: String,
@@ -59,7 +59,7 @@ impl Task {
     }
 
     /// The pod of the current attempt.
-    pub fn pod(&self) -> String {
+    pub(crate) fn pod(&self) -> String {
         let retry = if self.attempt > 1 { format!("-retry{}", self.attempt - 1) } else { String::new() };
         child_name(&self.name, &format!("-pod{retry}"))
     }
@@ -114,7 +114,7 @@ impl Task {
     }
 
     /// The pod has a condition (`Unschedulable`).
-    pub fn unschedulable(&self, message: &str) {
+    pub(crate) fn unschedulable(&self, message: &str) {
         self.change_pod(|pod| {
             pod["status"]["conditions"] =
                 json!([{"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": message}]);
@@ -124,7 +124,7 @@ impl Task {
     }
 
     /// A node has the pod; its containers do not run yet.
-    pub fn schedule(&self) {
+    pub(crate) fn schedule(&self) {
         let containers = self.containers(&json!({"waiting": {"reason": "PodInitializing"}}));
         self.change_pod(|pod| {
             pod["spec"]["nodeName"] = json!("node1");
@@ -148,7 +148,7 @@ impl Task {
     }
 
     /// A container of the pod waits for a reason.
-    pub fn waiting(&self, step: &str, reason: &str, message: &str) {
+    pub(crate) fn waiting(&self, step: &str, reason: &str, message: &str) {
         let state = json!({"waiting": {"reason": reason, "message": message}});
         self.change_pod(|pod| {
             pod["spec"]["nodeName"] = json!("node1");
@@ -159,7 +159,7 @@ impl Task {
     }
 
     /// All steps run.
-    pub fn run_steps(&self) {
+    pub(crate) fn run_steps(&self) {
         let running = json!({"running": {"startedAt": now()}});
         let containers = self.containers(&running);
         let prepared = container("prepare", &json!({"terminated": {"exitCode": 0, "reason": "Completed"}}));
@@ -179,13 +179,13 @@ impl Task {
     }
 
     /// A step writes; the last line may be unfinished.
-    pub fn log(&self, step: &str, bytes: &[u8]) {
+    pub(crate) fn log(&self, step: &str, bytes: &[u8]) {
         let key = (self.pod(), format!("step-{step}"));
         self.run.shared.change(|state| state.logs.entry(key).or_default().append(bytes));
     }
 
     /// A step ends.
-    pub fn end_step(&self, step: &str, code: i64, message: Option<&str>) {
+    pub(crate) fn end_step(&self, step: &str, code: i64, message: Option<&str>) {
         let reason = if code == 0 { "Completed" } else { "Error" };
         let mut end = json!({"exitCode": code, "reason": reason, "startedAt": now(), "finishedAt": now()});
         if let Some(message) = message {
@@ -204,12 +204,12 @@ impl Task {
     }
 
     /// All steps that still run end well, and so does the task.
-    pub fn succeed(&self) {
+    pub(crate) fn succeed(&self) {
         self.succeed_with(&[]);
     }
 
     /// All steps that still run end well, and so does the task, with these results.
-    pub fn succeed_with(&self, results: &[(&str, &str)]) {
+    pub(crate) fn succeed_with(&self, results: &[(&str, &str)]) {
         let last = self.steps.len().saturating_sub(1);
         let entry = |(name, value): &(&str, &str)| json!({"key": name, "value": value, "type": 1});
         let message = json!(results.iter().map(entry).collect::<Vec<Value>>()).to_string();
@@ -227,7 +227,7 @@ impl Task {
     }
 
     /// The task ends.
-    pub fn end(&self, status: &str, reason: &str, message: &str, results: &[(&str, &str)]) {
+    pub(crate) fn end(&self, status: &str, reason: &str, message: &str, results: &[(&str, &str)]) {
         let results: Vec<Value> =
             results.iter().map(|(name, value)| json!({"name": name, "type": "string", "value": value})).collect();
         self.change(|_, task| {
@@ -241,7 +241,7 @@ impl Task {
     }
 
     /// The first step fails with a message, and so does the task; later steps do not run.
-    pub fn fail(&self, code: i64, message: Option<&str>) {
+    pub(crate) fn fail(&self, code: i64, message: Option<&str>) {
         let step = self.steps.first().cloned().unwrap_or_default();
         self.end_step(&step, code, message);
         for later in self.steps.iter().skip(1) {
@@ -252,7 +252,7 @@ impl Task {
     }
 
     /// The attempt failed, and another one begins with a pod of its own.
-    pub fn retry(&mut self) {
+    pub(crate) fn retry(&mut self) {
         let step = self.steps.first().cloned().unwrap_or_default();
         self.end_step(&step, 1, None);
         let failure = condition("False", "StepFailed", &format!("\"step-{step}\" exited with code 1: Error"));
@@ -273,12 +273,12 @@ impl Task {
     }
 
     /// The task is cancelled: its pod is removed, and with it its log.
-    pub fn cancel(&self) {
+    pub(crate) fn cancel(&self) {
         self.stop("TaskRunCancelled", &format!("TaskRun \"{}\" was cancelled. {CANCELLED}", self.name));
     }
 
     /// The image of a step cannot be had: Tekton gives up and removes the pod.
-    pub fn fail_to_pull(&self, image: &str) {
+    pub(crate) fn fail_to_pull(&self, image: &str) {
         let step = self.steps.first().cloned().unwrap_or_default();
         let why = format!("The pod errored with the message: \"Back-off pulling image \"{image}\".\"");
         let told = format!("the step \"{step}\" in TaskRun \"{}\" failed to pull the image \"\". {why}", self.name);
@@ -303,7 +303,7 @@ impl Task {
     }
 
     /// The pod is removed.
-    pub fn remove_pod(&self) {
+    pub(crate) fn remove_pod(&self) {
         self.run.shared.change(|state| state.remove(&pods(), &self.pod()));
     }
 }

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 
 /// An object as a version of the API shows it: they differ in the names of a few fields.
-pub fn in_version(object: &Value, group: &str, version: &str) -> Value {
+pub(super) fn in_version(object: &Value, group: &str, version: &str) -> Value {
     let mut object = object.clone();
     if group != "tekton.dev" {
         return object;
@@ -39,7 +39,7 @@ fn rename(object: &mut Value, from: &str, to: &str) {
 ///
 /// # Errors
 /// What the webhook cannot decode.
-pub fn kept(mut object: Value, kind: &str) -> Result<Value, String> {
+pub(super) fn kept(mut object: Value, kind: &str) -> Result<Value, String> {
     object["kind"] = json!(kind);
     if !matches!(kind, "PipelineRun" | "TaskRun") {
         return Ok(object);
@@ -132,7 +132,7 @@ fn duration(text: &str) -> Result<String, String> {
 }
 
 /// Merges a patch into an object, as RFC 7386 has it.
-pub fn merge(object: &mut Value, patch: &Value) {
+pub(super) fn merge(object: &mut Value, patch: &Value) {
     let Value::Object(fields) = patch else {
         *object = patch.clone();
         return;

@@ -31,7 +31,7 @@ const LAST_BOOKMARK: Duration = Duration::from_secs(2);
 const PIECE: usize = 1531;
 
 /// `GET …?watch=true`; `cuts` is the counter when the request came.
-pub fn answer(shared: &Arc<Shared>, target: &Target, query: &Query, cuts: u64) -> Response<Body> {
+pub(super) fn answer(shared: &Arc<Shared>, target: &Target, query: &Query, cuts: u64) -> Response<Body> {
     match Watch::of(shared, target, query, cuts) {
         Ok(watch) => {
             let body = stream::unfold(watch, |mut watch| async move { Some((watch.more().await?, watch)) });

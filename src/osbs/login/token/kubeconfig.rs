@@ -1,7 +1,6 @@
 //! Whom a kubeconfig knows at a server. Its tokens go to the server it names, and to no other.
 
 use kube::config::{AuthInfo, Context, Kubeconfig, NamedContext};
-use secrecy::ExposeSecret as _;
 use std::path::Path;
 use url::Url;
 
@@ -32,7 +31,7 @@ pub enum KubeconfigLogin {
 ///
 /// # Errors
 /// When several users could be meant.
-pub fn context<'k>(kubeconfig: &'k Kubeconfig, server: &Url) -> Result<Option<&'k NamedContext>, TokenWarning> {
+pub(crate) fn context<'k>(kubeconfig: &'k Kubeconfig, server: &Url) -> Result<Option<&'k NamedContext>, TokenWarning> {
     let ours: Vec<(&NamedContext, &Context)> = kubeconfig
         .contexts
         .iter()
@@ -89,7 +88,7 @@ pub(super) fn identity(
 }
 
 fn inline_token(info: &AuthInfo) -> Option<&str> {
-    info.token.as_ref().map(|token| token.expose_secret()).filter(|token| !token.is_empty())
+    info.token.as_ref().map(secrecy::ExposeSecret::expose_secret).filter(|token| !token.is_empty())
 }
 
 /// The token file, where it counts: as for kubectl it goes before a token beside it, unless it is gone.

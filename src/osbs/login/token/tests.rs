@@ -113,7 +113,7 @@ fn use_auth_and_certificates_decide_whether_a_token_is_sent() {
         (None, certificate, Some(&secret), "conf"),
         (Some(true), None, None, "Nobody"),
     ] {
-        let order = TokenOrder { use_auth, configured, token, ..TokenOrder::new(&server) };
+        let order = TokenOrder { use_auth, token, configured, ..TokenOrder::new(&server) };
         assert_eq!(chosen(&order), expected, "{use_auth:?} {configured:?}");
     }
 }

@@ -17,7 +17,7 @@ const MARKS: [&[u8]; 2] = [b" - USER_WARNING - ", b"platform:_metadata_"];
 
 /// A line that is a message to the client rather than to the reader.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Special {
+pub(crate) enum Special {
     /// A warning for the user, as text.
     Warning(String),
     /// A warning whose JSON is none, as the line has it.
@@ -28,7 +28,7 @@ pub enum Special {
 
 /// What came out of some bytes.
 #[derive(Debug, Default)]
-pub struct Decoded {
+pub(crate) struct Decoded {
     /// What is to be shown: lines with their ends, at times the beginning or the rest of one.
     pub text: Vec<u8>,
     /// Messages, in their order.
@@ -37,7 +37,7 @@ pub struct Decoded {
 
 /// What has been taken of a log.
 #[derive(Debug, Default)]
-pub struct Decoder {
+pub(crate) struct Decoder {
     /// The greatest time stamp so far.
     youngest: Vec<u8>,
     /// How many lines were taken whose time is in the youngest's second.
@@ -56,7 +56,7 @@ pub struct Decoder {
 
 impl Decoder {
     /// Begins a connection. Returns the second from which on lines are to be asked for; `None` for all.
-    pub fn begin(&mut self) -> Option<String> {
+    pub(crate) fn begin(&mut self) -> Option<String> {
         if self.handed_on > 0 {
             let (stamp, _) = split(&self.held);
             self.cut = Some((stamp.to_vec(), self.handed_on));
@@ -72,7 +72,7 @@ impl Decoder {
     }
 
     /// Takes the next bytes of the connection.
-    pub fn feed(&mut self, mut chunk: &[u8], decoded: &mut Decoded) {
+    pub(crate) fn feed(&mut self, mut chunk: &[u8], decoded: &mut Decoded) {
         decoded.text.reserve(chunk.len());
         let marked = MARKS.iter().any(|mark| memmem::find(chunk, mark).is_some());
         while let Some(end) = memchr(b'\n', chunk) {
@@ -107,13 +107,13 @@ impl Decoder {
     }
 
     /// Whether the beginning of a line is held back.
-    pub fn is_holding(&self) -> bool {
+    pub(crate) fn is_holding(&self) -> bool {
         let (_, content) = split(&self.held);
         self.dropped + content.len() > self.handed_on
     }
 
     /// Hands on what there is of an unfinished line: it has been quiet for a while, or nothing more will come.
-    pub fn hand_on_held(&mut self, decoded: &mut Decoded) {
+    pub(crate) fn hand_on_held(&mut self, decoded: &mut Decoded) {
         let (stamp, content) = split(&self.held);
         if self.to_pass > 0 && self.is_old(stamp) {
             return;
