@@ -19,6 +19,7 @@ use rustix::fs::OFlags;
 use super::checksums::Digests;
 use super::error::FetchProblem;
 use super::folder::{ContextFolder, Target, hash};
+use super::room;
 use crate::blocking::Stop;
 use crate::checkout::sources::Checksum;
 
@@ -104,6 +105,11 @@ impl Cache {
         }
     }
 
+    /// Brings it back within its bounds: its size, and the age of what was never finished.
+    pub(super) fn tidy(&self) {
+        room::tidy(&self.root);
+    }
+
     /// Whether there is a file with the strongest of these checksums.
     pub(super) fn has(&self, checksums: &[Checksum]) -> bool {
         strongest(checksums).is_ok_and(|checksum| self.path(checksum).exists())
@@ -140,6 +146,8 @@ pub(super) struct Partial {
     checksums: Vec<Checksum>,
     digests: Digests,
     size: u64,
+    /// How many bytes may be written before the room on the disk is looked at again.
+    unlooked: u64,
     /// Whether it was put together from the answers to more than one request.
     pieced: bool,
     keep: Keep,
@@ -180,7 +188,17 @@ impl Partial {
         file.rewind().map_err(FetchProblem::file("read", &path))?;
         let size = hash(&mut file, &path, &mut digests, stop)?;
         let checksums = checksums.to_vec();
-        Ok(Partial { file, path, finished, checksums, digests, size, pieced: size > 0, keep: Keep::Partial })
+        Ok(Partial {
+            file,
+            path,
+            finished,
+            checksums,
+            digests,
+            size,
+            unlooked: 0,
+            pieced: size > 0,
+            keep: Keep::Partial,
+        })
     }
 
     /// How many bytes there are.
@@ -198,8 +216,24 @@ impl Partial {
         self.pieced |= self.size > 0;
     }
 
+    /// Sees to it that so many bytes more leave room on the disk for others. Where they do not, what was received goes, too: it would
+    /// only keep the next one from being fetched.
+    pub(super) fn has_room(&mut self, more: u64) -> Result<(), FetchProblem> {
+        if room::is_enough(&self.file, more).map_err(FetchProblem::file("write", &self.path))? {
+            self.unlooked = room::LOOK_AGAIN.max(more);
+            return Ok(());
+        }
+        self.keep = Keep::Nothing;
+        Err(FetchProblem::NoRoom { path: self.path.clone(), received: self.size, more })
+    }
+
     /// Adds bytes at the end.
     pub(super) fn write(&mut self, bytes: &[u8]) -> Result<(), FetchProblem> {
+        let length = bytes.len() as u64;
+        if self.unlooked < length {
+            self.has_room(length)?;
+        }
+        self.unlooked -= length.min(self.unlooked);
         self.digests.update(bytes)?;
         self.file.write_all(bytes).map_err(FetchProblem::file("write", &self.path))?;
         self.size += bytes.len() as u64;

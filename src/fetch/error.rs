@@ -119,6 +119,16 @@ pub enum FetchProblem {
         /// What the system says.
         source: io::Error,
     },
+    /// The disk would be full.
+    #[error("{} would leave no room on its disk: {received} bytes were received, and {more} more were to come", .path.display())]
+    NoRoom {
+        /// The file in the cache.
+        path: PathBuf,
+        /// What had been received, in bytes; it was removed.
+        received: u64,
+        /// What was to be written next, in bytes.
+        more: u64,
+    },
     /// The TLS library does not compute this checksum.
     #[error("{algorithm} cannot be computed on this machine")]
     Digest {
@@ -172,7 +182,7 @@ impl FetchProblem {
             | FetchProblem::BadRedirect { .. }
             | FetchProblem::TooManyRedirects { .. } => ErrorKind::Server,
             FetchProblem::GaveUp { .. } | FetchProblem::Certificate { .. } => ErrorKind::Network,
-            FetchProblem::File { .. } | FetchProblem::Digest { .. } => ErrorKind::Io,
+            FetchProblem::File { .. } | FetchProblem::NoRoom { .. } | FetchProblem::Digest { .. } => ErrorKind::Io,
             FetchProblem::Stopped => ErrorKind::Cancelled,
         }
     }
@@ -198,6 +208,7 @@ impl FetchProblem {
                 "remove it from the repository, or give the artifact another target"
             }
             FetchProblem::Digest { .. } => "a machine in FIPS mode has no md5: list the file with sha512",
+            FetchProblem::NoRoom { .. } => "make room there, or see whether the server sends what it should",
             FetchProblem::File { source, .. } if source.kind() == io::ErrorKind::StorageFull => {
                 "make room there, and run this again: what was received is kept"
             }

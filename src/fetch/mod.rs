@@ -12,6 +12,7 @@ mod cache;
 mod checksums;
 mod error;
 mod folder;
+mod room;
 mod transfer;
 pub mod url_list;
 
@@ -168,6 +169,16 @@ impl<'a> Fetcher<'a> {
         progress: impl Fn(FetchEvent<'_>),
     ) -> Result<Vec<Fetched>, ArtifactsError> {
         let work = Work::new();
+        if !downloads.is_empty() {
+            let cache = self.cache.clone();
+            // It is only a cache: what keeps it from being tidied keeps nothing from being fetched.
+            let _ = work
+                .run(move |_| -> Result<(), FetchProblem> {
+                    cache.tidy();
+                    Ok(())
+                })
+                .await;
+        }
         let progress: &dyn Fn(FetchEvent<'_>) = &progress;
         let one = async |(index, download)| {
             let tell = |step| progress(FetchEvent { download, step });

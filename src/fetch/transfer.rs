@@ -153,7 +153,11 @@ impl Transfer<'_> {
         let mut received = partial.size();
         let total = response.content_length().map(|length| received + length);
         let (sender, mut pieces) = mpsc::channel::<Bytes>(AHEAD);
+        let announced = response.content_length();
         let writing = self.work.run(move |_| {
+            if let Some(length) = announced {
+                partial.has_room(length)?;
+            }
             while let Some(piece) = pieces.blocking_recv() {
                 partial.write(&piece)?;
             }
