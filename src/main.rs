@@ -106,7 +106,6 @@ fn run(identity: Identity, cli: Cli) -> ExitCode {
     log_to_stderr(&cli, &mode);
     let (events, receiver) = event::channel();
     let options = ReportOptions { program: identity.program.clone(), heartbeat: heartbeat(&cli) };
-    let reporter = Reporter::spawn(mode.clone(), options, receiver);
     let interrupt = Interrupt::new();
     let name = commands::python_name(&cli.command);
     let command = cli.command.clone();
@@ -119,10 +118,13 @@ fn run(identity: Identity, cli: Cli) -> ExitCode {
         interrupt: interrupt.clone(),
     };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let begun = runtime.and_then(|runtime| Ok((runtime, spawn(cli.command, context)?)));
-    let (runtime, ended) = match begun {
+    let begun = runtime.and_then(|runtime| {
+        let reporter = Reporter::spawn(mode.clone(), options, receiver)?;
+        Ok((runtime, reporter, spawn(cli.command, context)?))
+    });
+    let (runtime, reporter, ended) = match begun {
         Ok(begun) => begun,
-        Err(source) => return report_failure(&mode, &Error::new(ErrorKind::Internal, source), name),
+        Err(source) => return cannot_begin(source, &mode, name),
     };
     let (last, reported) = runtime.block_on(async {
         tokio::spawn(watch_signals(interrupt.clone()));
@@ -138,8 +140,11 @@ fn run(identity: Identity, cli: Cli) -> ExitCode {
     std::process::exit(code.into())
 }
 
-fn report_failure(mode: &OutputMode, error: &Error, command: &str) -> ExitCode {
-    text::error(mode, &commands::fault(error, command));
+/// The system gives us no threads, files or memory to begin with.
+fn cannot_begin(source: std::io::Error, mode: &OutputMode, command: &str) -> ExitCode {
+    let error =
+        Error::new(ErrorKind::Io, source).hint("are the limits on files, memory and processes too low (ulimit -a)?");
+    text::error(mode, &commands::fault(&error, command));
     error.kind().into()
 }
 

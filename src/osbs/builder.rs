@@ -297,17 +297,27 @@ impl OsbsOrder<'_> {
     }
 
     /// Deletes the run where that is wished for. Its task runs, pods and logs go with it.
-    async fn clean_up(&self, made: &Made, outcome: &BuildOutcome) {
+    async fn clean_up(&self, made: &Made, outcome: &BuildOutcome, is_read: bool) {
         let configured = if self.instance.cleanup_used_resources { Cleanup::Success } else { Cleanup::Never };
         let wanted = match (self.options.cleanup.unwrap_or(configured), outcome.outcome) {
             (Cleanup::Never, _) | (_, Outcome::Detached) => false,
             (Cleanup::Success, ended) => ended == Outcome::Succeeded,
             (Cleanup::Always, _) => true,
         };
-        if wanted && let Err(error) = run::delete(&made.cluster, made.kind, &outcome.id.0).await {
-            let warning = Warning::Degraded { what: "deleting the PipelineRun".to_owned(), why: error.to_string() };
-            self.setting.events.send(BuildEvent::Warned(warning)).await;
+        if !wanted {
+            return;
         }
+        let why = if is_read {
+            match run::delete(&made.cluster, made.kind, &outcome.id.0).await {
+                Ok(()) => return,
+                Err(error) => error.to_string(),
+            }
+        } else {
+            // What is lost here is lost for good.
+            "a log was not read to its end".to_owned()
+        };
+        let warning = Warning::Degraded { what: "deleting the PipelineRun".to_owned(), why };
+        self.setting.events.send(BuildEvent::Warned(warning)).await;
     }
 }
 
@@ -355,9 +365,7 @@ impl Order for OsbsOrder<'_> {
             let options = WatchOptions { name, kind: made.kind, created: Some(object), logs: logs.clone() };
             let Watched { mut outcome, is_read } = watch(&made.cluster, &options, interrupt).await?;
             koji::name_builds(&self.setting, &mut outcome).await;
-            if is_read {
-                self.clean_up(made, &outcome).await;
-            }
+            self.clean_up(made, &outcome, is_read).await;
             Ok(outcome.into())
         })
     }

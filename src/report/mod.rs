@@ -67,9 +67,12 @@ pub enum Reported {
 
 impl Reporter {
     /// Shows what comes out of `events` until the last event, or until there are no more, on the process's own streams.
-    pub fn spawn(mode: OutputMode, options: ReportOptions, events: EventReceiver) -> Reporter {
+    ///
+    /// # Errors
+    /// When the system gives no thread.
+    pub fn spawn(mode: OutputMode, options: ReportOptions, events: EventReceiver) -> io::Result<Reporter> {
         let (ending, ended) = mpsc::sync_channel(1);
-        std::thread::spawn(move || {
+        std::thread::Builder::new().name("report".to_owned()).spawn(move || {
             let (out, err) = (io::stdout(), io::stderr());
             let reader = Reader::of(&out);
             let shown = match mode.format {
@@ -81,8 +84,8 @@ impl Reporter {
                 }
             };
             let _ = ending.send(shown);
-        });
-        Reporter { ended }
+        })?;
+        Ok(Reporter { ended })
     }
 
     /// Waits for everything to be shown, at most for so long.

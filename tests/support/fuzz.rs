@@ -1,6 +1,7 @@
 //! What must hold of every input of a parser. `tests/fuzz/run.sh` looks for inputs that break it, guided by coverage; the
 //! ordinary tests (`fuzz_replay`) replay the seeds, and what was found before, from `tests/data/fuzz/TARGET/`.
 #![allow(clippy::panic, reason = "an input that breaks a promise stops the search")]
+#![allow(unreachable_pub, reason = "the programs that search are a crate of their own")]
 
 use std::collections::BTreeMap;
 use std::path::{Component, Path};
@@ -20,10 +21,10 @@ use fedpkg_container_build::report::sanitize;
 use fedpkg_container_build::request::nvr::Nvr;
 
 /// Takes an input, and panics when something is wrong with what is made of it.
-pub(crate) type Target = fn(&[u8]);
+pub type Target = fn(&[u8]);
 
 /// Each target's name, which is also that of its folder and program, and what it does with an input.
-pub(crate) const TARGETS: &[(&str, Target)] = &[
+pub const TARGETS: &[(&str, Target)] = &[
     ("build_file", build_file),
     ("container_yaml", container_yaml),
     ("dockerfile", dockerfile),
@@ -35,17 +36,17 @@ pub(crate) const TARGETS: &[(&str, Target)] = &[
 ];
 
 /// `container.yaml` is read or refused.
-pub(crate) fn container_yaml(input: &[u8]) {
+pub fn container_yaml(input: &[u8]) {
     let _ = ContainerYaml::parse(input);
 }
 
 /// A Dockerfile is read, as the build service reads it, or refused.
-pub(crate) fn dockerfile(input: &[u8]) {
+pub fn dockerfile(input: &[u8]) {
     let _ = Dockerfile::parse(input, Path::new("Dockerfile"));
 }
 
 /// What a hub answers and can be sent is the same when it comes back.
-pub(crate) fn xmlrpc(input: &[u8]) {
+pub fn xmlrpc(input: &[u8]) {
     let Ok(Ok(value)) = xmlrpc::decode_answer(input) else { return };
     let Ok(call) = xmlrpc::encode_call("m", std::slice::from_ref(&value)) else { return };
     let answer = call.replace("<methodName>m</methodName>", "").replace("methodCall>", "methodResponse>");
@@ -56,7 +57,7 @@ pub(crate) fn xmlrpc(input: &[u8]) {
 }
 
 /// Reads everything that was understood, so that interpolation is tried too.
-pub(crate) fn ini(input: &[u8]) {
+pub fn ini(input: &[u8]) {
     let mut ini = Ini::new();
     let _ = ini.read_bytes(input, Path::new("fuzz.conf"));
     let sections: Vec<String> = ini.sections().map(str::to_owned).collect();
@@ -70,7 +71,7 @@ pub(crate) fn ini(input: &[u8]) {
 
 /// What is written of a Dockerfile reads back as the author's file with what the build adds: each stage pinned, with its own
 /// instructions in their order.
-pub(crate) fn build_file(input: &[u8]) {
+pub fn build_file(input: &[u8]) {
     let Ok(text) = std::str::from_utf8(input) else { return };
     let (Ok(file), Ok(service)) = (BuildFile::parse(text), Dockerfile::parse(input, Path::new("Dockerfile"))) else {
         return;
@@ -137,7 +138,7 @@ fn keywords(stage: &Stage) -> Vec<&str> {
 }
 
 /// Whatever is read can be fetched into a folder without leaving it.
-pub(crate) fn sources(input: &[u8]) {
+pub fn sources(input: &[u8]) {
     for source in sources::parse(input).unwrap_or_default() {
         assert!(Path::new(&source.name).components().eq([Component::Normal(source.name.as_ref())]), "{source:?}");
         assert_eq!(source.checksum.hash().len(), source.checksum.algorithm().digits());
@@ -145,7 +146,7 @@ pub(crate) fn sources(input: &[u8]) {
 }
 
 /// The same of artifacts.
-pub(crate) fn url_list(input: &[u8]) {
+pub fn url_list(input: &[u8]) {
     for artifact in url_list::parse(input, &AllowedDomains::any()).unwrap_or_default() {
         let target = artifact.download(&AllowedDomains::any()).target;
         assert!(target.components().all(|part| matches!(part, Component::Normal(_))), "{artifact:?}");
@@ -154,7 +155,7 @@ pub(crate) fn url_list(input: &[u8]) {
 }
 
 /// Cuts a log into lines and shows them as the live view does: made harmless, and read for progress.
-pub(crate) fn log_bytes(input: &[u8]) {
+pub fn log_bytes(input: &[u8]) {
     let mut splitter = LineSplitter::default();
     let mut progress = Progress::default();
     let mut show = |line: &[u8]| {
