@@ -51,10 +51,7 @@ async fn build(context: &Context, arguments: &BuildArgs, wanted: Wanted) -> Resu
     if rules.gating {
         validate_gating(context, &wanted, &config, &checkout).await?;
     }
-    let built_from = match rules.fetches {
-        true => checkout.clone(),
-        false => prepare::as_built_from_here(&checkout, &rules, &wanted.own)?,
-    };
+    let built_from = prepare::built_from(&checkout, &rules, &wanted.own)?;
     let request = prepare::planned(context, &wanted, builder, &config, &built_from).await?;
     let files = prepare::check_files(context, &checkout.root, &request, &rules).await?;
     context.findings(&files.findings).await;

@@ -72,11 +72,7 @@ async fn prepare(context: &Context, wanted: &Wanted) -> Result<Prepared> {
     wanted.check_options(builder)?;
     let rules = builder.rules();
     let checkout = context.checkout().await?;
-    let built_from = match rules.fetches {
-        true => Ok(checkout.clone()),
-        false => prepare::as_built_from_here(&checkout, &rules, &wanted.own),
-    };
-    let planned = match built_from {
+    let planned = match prepare::built_from(&checkout, &rules, &wanted.own) {
         Ok(built_from) => prepare::planned(context, wanted, builder, &config, &built_from).await,
         Err(error) => Err(error),
     };

@@ -131,8 +131,12 @@ pub(crate) async fn planned(
     Ok(request)
 }
 
-/// The checkout as it has to be for a builder that fetches nothing from dist-git: committed, or the work tree if that is wanted.
-pub(crate) fn as_built_from_here(checkout: &Checkout, rules: &Rules, own: &OwnOptions) -> Result<Checkout> {
+/// The checkout as the build is planned from it. For a builder that fetches nothing from dist-git nothing has to be pushed; what is there has
+/// to be committed, or the work tree to be wanted.
+pub(crate) fn built_from(checkout: &Checkout, rules: &Rules, own: &OwnOptions) -> Result<Checkout> {
+    if rules.fetches {
+        return Ok(checkout.clone());
+    }
     let takes_work_tree = rules.work_tree.is_some_and(|work_tree| (work_tree.is_wanted)(own));
     if !checkout.changed.is_empty() && !takes_work_tree {
         let (root, changed) = (checkout.root.clone(), checkout.changed.clone());
