@@ -4,6 +4,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use crate::address;
 use crate::checkout::file;
 use crate::error::{Error, ErrorKind};
 use crate::http::{self, ClientError, ClientOptions};
@@ -12,6 +13,9 @@ const FILE_NAME: &str = "gating.yaml";
 
 /// Longer files are refused, in bytes.
 const LONGEST: u64 = 1024 * 1024;
+
+/// The longest answer that is taken, in bytes: a few words, or what is wrong with each rule.
+const LONGEST_ANSWER: usize = 1024 * 1024;
 
 /// How long Greenwave may take, as in rpkg.
 const TIMEOUT: Duration = Duration::from_secs(30);
@@ -83,12 +87,13 @@ pub(crate) async fn validate(folder: &Path, url: &str) -> Result<bool, GatingErr
     };
     // rpkg keeps a slash at the end of the URL, and so asks for a path with two; servers take both.
     let url = format!("{}/api/v1.0/validate-gating-yaml", url.trim_end_matches('/'));
-    let unreachable =
-        |error: reqwest::Error| GatingError::Unreachable { url: url.clone(), reason: http::chain(&error) };
+    let unreachable = |reason| GatingError::Unreachable { url: address::masked(&url), reason };
     let client = http::client(&ClientOptions::default())?;
-    let response = client.post(&url).timeout(TIMEOUT).body(content).send().await.map_err(unreachable)?;
+    let response = client.post(&url).timeout(TIMEOUT).body(content).send().await;
+    let response = response.map_err(|error| unreachable(http::chain(&error)))?;
     let status = response.status().as_u16();
-    let body = response.bytes().await.map_err(unreachable)?;
+    let body = http::body_within(response, LONGEST_ANSWER).await;
+    let body = body.map_err(|error| unreachable(format!("its answer cannot be read: {error}")))?;
     let message = || {
         let json: Option<serde_json::Value> = serde_json::from_slice(&body).ok();
         let text = json.and_then(|json| Some(json.get("message")?.as_str()?.to_owned()));

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::address;
 use crate::builder::{Builder, Created, Creation, Order, Unhappened, Wish};
 use crate::builders;
 use crate::checkout::Checkout;
@@ -163,7 +164,7 @@ async fn validate_gating(context: &Context, wanted: &Wanted, config: &RpkgConfig
     }
     let Some(greenwave) = config.greenwave_url()? else { return Ok(()) };
     let validated = gating::validate(&checkout.root, &greenwave.value);
-    if said(context, format_args!("an answer of {}", greenwave.value), validated).await? {
+    if said(context, format_args!("an answer of {}", address::masked(&greenwave.value)), validated).await? {
         context.note("Found a gating.yaml file in the repo and it is properly configured").await;
     }
     Ok(())
