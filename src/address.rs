@@ -22,6 +22,15 @@ impl Address {
         &self.0
     }
 
+    /// The same place, asked by https.
+    #[must_use]
+    pub(crate) fn by_https(&self) -> Address {
+        let mut url = self.0.clone();
+        // Between the schemes of the web the change always works; others do not get past the configuration.
+        let _ = url.set_scheme("https");
+        Address(url)
+    }
+
     /// The address without user and password: the name of a server in what is remembered, and what people can open.
     pub fn bare(&self) -> Url {
         let mut url = self.0.clone();

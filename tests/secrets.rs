@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::Path;
+use std::time::Duration;
 
 use crate::support::koji_hub::xmlrpc::Value;
 use crate::support::kube_api::{NAMESPACE, TOKEN, play::Play};
@@ -175,6 +176,41 @@ fn files_that_lead_out_of_the_checkout_are_refused_and_not_quoted() {
         assert_untold(&run, name);
     }
     assert!(world.hub.tasks().is_empty() && world.hub.greenwave_bodies().is_empty());
+}
+
+#[test]
+fn users_in_addresses_of_pages_and_of_greenwave_are_not_told() {
+    let world = World::new();
+    let clone = world.clone();
+    for page in ["https://koji.example.net/koji/taskinfo?taskID=1", "https://console.example.net/nothing"] {
+        let run = world.run(&["watch", &with_password(page)]);
+        assert_eq!(run.status, Some(2), "{run}");
+        assert!(run.stderr.contains("example.net"), "{run}");
+        assert_untold(&run, page);
+    }
+    clone.write("gating.yaml", "--- !Policy\n");
+    clone.commit("Gate");
+    clone.push();
+    let greenwave = with_password("http://greenwave.invalid/");
+    world.sandbox.write_config("fedpkg", &format!("[fedpkg.greenwave]\nurl = {greenwave}\n"));
+    let run = world.run(&["--nowait"]);
+    assert!(!run.succeeded() && run.stderr.contains("greenwave.invalid"), "{run}");
+    assert_untold(&run, "no Greenwave");
+}
+
+#[test]
+fn how_a_hub_is_reached_is_described_without_who_asks() {
+    use fedpkg_container_build::http::ClientOptions;
+    use fedpkg_container_build::koji::retry::RetryPolicy;
+    use fedpkg_container_build::koji::session::HubSettings;
+    let settings = HubSettings {
+        server: with_password("https://koji.example.com/kojihub").parse().unwrap(),
+        client: ClientOptions::default(),
+        retry: RetryPolicy { max_retries: 1, interval: Duration::ZERO, anonymous: true, offline: None },
+        auth_timeout: Duration::ZERO,
+    };
+    let described = format!("{settings:?}");
+    assert!(described.contains("koji.example.com") && !described.contains(SECRET), "{described}");
 }
 
 #[test]

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 
 use url::Url;
 
+use crate::address::Address;
 use crate::event::BuilderName;
 
 /// Each builder's own options, by their type. The command line puts them in ([`crate::cli`]), the builder takes them out; whoever is
@@ -43,7 +44,7 @@ impl OwnOptions {
 
 /// The address of a page about a build.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Page(pub Url);
+pub struct Page(pub Address);
 
 impl Page {
     /// Whether the page is one of a site: the same host and port, and a path below the site's. Whether it is `http` or `https` does not
@@ -51,10 +52,11 @@ impl Page {
     pub fn is_of(&self, site: &Url) -> bool {
         let port = |url: &Url| url.port_or_known_default().filter(|port| ![80, 443].contains(port));
         let below = site.path().trim_end_matches('/');
-        let path = self.0.path();
+        let page = self.0.url();
+        let path = page.path();
         let rest = path.strip_prefix(below);
-        self.0.host_str().map(str::to_ascii_lowercase) == site.host_str().map(str::to_ascii_lowercase)
-            && port(&self.0) == port(site)
+        page.host_str().map(str::to_ascii_lowercase) == site.host_str().map(str::to_ascii_lowercase)
+            && port(page) == port(site)
             && rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
     }
 }

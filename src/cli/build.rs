@@ -8,9 +8,9 @@ use std::time::Duration;
 
 use clap::{ArgAction, Args, ValueEnum, ValueHint};
 use serde_json::{Map, Value};
-use url::Url;
 
 use super::values;
+use crate::address::Address;
 use crate::builder::OwnOptions;
 use crate::credentials::Secret;
 use crate::event::BuilderName;
@@ -174,7 +174,7 @@ pub struct ClusterArgs {
 
     /// Build on this API server
     #[arg(long, value_name = "URL", help_heading = OSBS, value_hint = ValueHint::Url)]
-    pub openshift_url: Option<Url>,
+    pub openshift_url: Option<Address>,
 
     /// Build in this namespace of the cluster
     #[arg(long, value_name = "NAMESPACE", help_heading = OSBS, value_hint = ValueHint::Other)]

@@ -1,10 +1,10 @@
 //! The sub-commands besides the builds: setting up, watching, cancelling, checking, showing the configuration.
 
 use clap::{ArgAction, ArgGroup, Args, Subcommand, ValueEnum, ValueHint};
-use url::Url;
 
 use super::build::{BuildArgs, ClusterArgs, ContainerBuildArgs, FlatpakBuildArgs, FollowArgs, WATCHING};
 use super::values;
+use crate::address::Address;
 use crate::builder::OwnOptions;
 use crate::event::BuilderName;
 
@@ -87,7 +87,7 @@ pub enum BuildRef {
     /// What its server calls it: a Koji task id, a PipelineRun's name.
     Id(String),
     /// A page about it.
-    Page(Url),
+    Page(Address),
 }
 
 /// The options of `watch`. Without any build, the last one that was submitted from here is meant.

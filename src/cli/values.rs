@@ -68,7 +68,7 @@ pub(super) fn json_object(text: &str) -> Result<Map<String, Json>, ValueError> {
 pub(super) fn build_ref(text: &str) -> Result<BuildRef, ValueError> {
     match Url::parse(text) {
         _ if text.is_empty() => Err(ValueError::NoBuild),
-        Ok(url) if url.has_host() => Ok(BuildRef::Page(url)),
+        Ok(url) if url.has_host() => Ok(BuildRef::Page(url.into())),
         _ => Ok(BuildRef::Id(text.to_owned())),
     }
 }

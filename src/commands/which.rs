@@ -74,7 +74,7 @@ impl Which<'_> {
                 return Ok(Found { builder, id: known.id.clone(), known: Some(known) });
             }
         }
-        Err(no_build(page.0.as_str()))
+        Err(no_build(&page.0.to_string()))
     }
 
     async fn of_id(&self, context: &Context, setting: &Setting<'_>, id: &str, list: &[Submission]) -> Result<Found> {

@@ -28,6 +28,7 @@ pub use allowed::{AllowedDomains, BadDomain};
 pub use cache::Cache;
 pub use error::{ArtifactsError, FetchProblem};
 
+use crate::address;
 use crate::blocking::Work;
 use crate::checkout::sources::{Checksum, Source};
 use cache::{Cached, Claim};
@@ -285,7 +286,7 @@ impl Place {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("the lookaside cache {base:?} is not an http or https address")]
 pub struct BadLookaside {
-    /// What is configured.
+    /// What is configured, but for who asks.
     pub base: String,
 }
 
@@ -305,7 +306,7 @@ impl From<BadLookaside> for crate::error::Error {
 /// # Errors
 /// When `base` is not an http or https address.
 pub fn lookaside_downloads(base: &str, repo: &str, sources: &[Source]) -> Result<Vec<Download>, BadLookaside> {
-    let bad = || BadLookaside { base: base.to_owned() };
+    let bad = || BadLookaside { base: address::masked(base) };
     let parsed = Url::parse(base).ok().filter(|url| matches!(url.scheme(), "http" | "https"));
     parsed.filter(|url| url.query().or(url.fragment()).is_none()).ok_or_else(bad)?;
     let download = |source: &Source| {

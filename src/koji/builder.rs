@@ -101,7 +101,7 @@ impl Builder for Koji {
 
 /// The task that a page is about (`…/taskinfo?taskID=42`), on the hub whose pages these are.
 fn on_page(setting: &Setting<'_>, page: &Page) -> Result<Option<Known>> {
-    let task = page.0.query_pairs().find(|(key, _)| key == "taskID").map(|(_, id)| id.into_owned());
+    let task = page.0.url().query_pairs().find(|(key, _)| key == "taskID").map(|(_, id)| id.into_owned());
     let Some(task) = task.filter(|task| task_id(task).is_ok()) else { return Ok(None) };
     let configured = hub::quietly(setting);
     let is_its = |profile: &KojiProfile| profile.weburl.parse::<Url>().is_ok_and(|weburl| page.is_of(&weburl));
@@ -123,7 +123,7 @@ fn on_page(setting: &Setting<'_>, page: &Page) -> Result<Option<Known>> {
     }
     let configured =
         configured.ok().map(|profile| format!("; the profile {} has them at {}", profile.name, profile.weburl));
-    let strange = StrangePage { page: site(&page.0), configured: configured.unwrap_or_default() };
+    let strange = StrangePage { page: site(page.0.url()), configured: configured.unwrap_or_default() };
     Err(Error::new(ErrorKind::Usage, strange)
         .hint("is `weburl` set in that hub's Koji profile? Name the profile with --profile"))
 }

@@ -67,7 +67,7 @@ pub(crate) fn server(profile: &KojiProfile) -> String {
 /// How a profile's hub is reached.
 pub(crate) fn settings(profile: &KojiProfile) -> HubSettings {
     HubSettings {
-        server: profile.server.url().clone(),
+        server: profile.server.clone(),
         client: ClientOptions {
             serverca: profile.serverca.clone(),
             insecure: profile.no_ssl_verify,

@@ -62,7 +62,7 @@ impl Session {
                 self.stay_on_https();
             }
             Credentials::Kerberos { .. } => self.stay_on_https(),
-            Credentials::Password { .. } if http::is_exposed(&self.address) => {
+            Credentials::Password { .. } if http::is_exposed(self.address.url()) => {
                 let server = self.server.clone();
                 self.events.send(BuildEvent::Warned(Warning::Exposed { server })).await;
             }
@@ -74,8 +74,7 @@ impl Session {
 
     /// Sends everything by https from now on, as Koji's client does: what comes after the login carries the session's key.
     fn stay_on_https(&mut self) {
-        // Only http and https get past the configuration, and between those the change always works.
-        let _ = self.address.set_scheme("https");
+        self.address = self.address.by_https();
     }
 
     /// Renews an expired session or makes a new one for a session the hub does not know any more.
@@ -143,12 +142,12 @@ impl Session {
     fn login_call(&self, credentials: &Credentials, renewal: Renewal) -> (Url, Call) {
         let (url, call) = match credentials {
             Credentials::Password { user, password } => (
-                self.address.clone(),
+                self.address.url().clone(),
                 Call::new("login").arg(user.as_str()).arg(password.expose()).named("opts", Value::Nil),
             ),
             Credentials::Certificate { .. } | Credentials::Kerberos { .. } => {
                 let proxy_user = credentials.proxy_user().map_or(Value::Nil, Value::from);
-                (login_url(&self.address), Call::new("sslLogin").named("proxyuser", proxy_user))
+                (login_url(self.address.url()), Call::new("sslLogin").named("proxyuser", proxy_user))
             }
         };
         match renewal {

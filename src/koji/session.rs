@@ -11,7 +11,6 @@
 use std::time::Duration;
 
 use reqwest::header::HeaderMap;
-use url::Url;
 
 use super::call::{self, Call, Posted, split_answers};
 pub use super::error::SessionError;
@@ -28,7 +27,7 @@ use crate::http::{self, ClientOptions, Failure};
 #[derive(Debug, Clone)]
 pub struct HubSettings {
     /// The XML-RPC address.
-    pub server: Url,
+    pub server: Address,
     /// Trust and time-outs; the client certificate is added by a login that needs it.
     pub client: ClientOptions,
     /// When to repeat.
@@ -52,7 +51,7 @@ pub struct Session {
     /// The hub's address, fit for messages.
     pub(super) server: String,
     /// Where requests go: the profile's address, or the same with https once a login has asked for that.
-    pub(super) address: Url,
+    pub(super) address: Address,
     /// Made when it is first needed: reading certificates takes a while.
     pub(super) client: Option<reqwest::Client>,
     pub(super) events: EventSender,
@@ -67,7 +66,7 @@ impl Session {
     /// Prepares an anonymous connection; nothing is sent. Retries and renewals are told to `events`.
     pub fn new(settings: HubSettings, events: EventSender) -> Session {
         Session {
-            server: Address::from(settings.server.clone()).bare().to_string(),
+            server: settings.server.bare().to_string(),
             address: settings.server.clone(),
             settings,
             client: None,
@@ -205,7 +204,7 @@ impl Session {
 
     /// Sends one request and reads the answer.
     pub(super) async fn attempt(&mut self, posted: &Posted, number: Option<u64>) -> Result<Answer, AttemptError> {
-        let mut url = self.address.clone();
+        let mut url = self.address.url().clone();
         if !posted.query.is_empty() {
             url.query_pairs_mut().extend_pairs(&posted.query);
         }
@@ -285,7 +284,7 @@ impl Session {
 
     /// The address that was really asked, fit for messages.
     fn asked(&self) -> String {
-        Address::from(self.address.clone()).bare().to_string()
+        self.address.bare().to_string()
     }
 
     fn final_error(&self, operation: &'static str, error: AttemptError, attempts: u32) -> SessionError {

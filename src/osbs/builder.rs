@@ -126,7 +126,7 @@ impl Builder for Osbs {
 
     fn page<'a>(&'a self, setting: &'a Setting<'_>, page: &'a Page) -> Answer<'a, Option<Known>> {
         Box::pin(async move {
-            let Some((namespace, run)) = run_of_page(&page.0) else { return Ok(None) };
+            let Some((namespace, run)) = run_of_page(page.0.url()) else { return Ok(None) };
             let options = setting.own.get::<OsbsOptions>().cluster;
             let instance = connect::instance(setting, &options).await?;
             let access = connect::access(setting, &options, &instance).await?;
@@ -136,7 +136,7 @@ impl Builder for Osbs {
                 let server = Some(access.url.to_string());
                 return Ok(Some(Known { id: TaskId::from(run.as_str()), server, way, outcome: None }));
             }
-            let host = page.0.host_str().unwrap_or_default().to_owned();
+            let host = page.0.url().host_str().unwrap_or_default().to_owned();
             let strange = StrangeConsole { host, instance: instance.name, server: access.url.to_string() };
             let hint = "name the run instead, and its cluster with --instance; or set console_url in osbs.conf";
             Err(Error::new(ErrorKind::Usage, strange).hint(hint))
@@ -173,7 +173,7 @@ fn is_console_of(page: &Page, instance: &OsbsInstance, api: &Url) -> bool {
     if let Some(console) = &instance.console_url {
         return page.is_of(console.url());
     }
-    let (Some(console), Some(api)) = (page.0.host_str(), api.host_str()) else { return false };
+    let (Some(console), Some(api)) = (page.0.url().host_str(), api.host_str()) else { return false };
     let beside = api.strip_prefix("api.").is_some_and(|cluster| console.ends_with(&format!(".apps.{cluster}")));
     beside || console == api
 }

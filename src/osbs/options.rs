@@ -2,8 +2,7 @@
 
 use std::path::PathBuf;
 
-use url::Url;
-
+use crate::address::Address;
 use crate::credentials::Secret;
 
 /// The options of this builder.
@@ -25,7 +24,7 @@ pub(crate) struct ClusterOptions {
     /// The section of osbs.conf.
     pub instance: Option<String>,
     /// The API server.
-    pub openshift_url: Option<Url>,
+    pub openshift_url: Option<Address>,
     /// The namespace.
     pub namespace: Option<String>,
     /// A bearer token.

@@ -32,7 +32,7 @@ pub(crate) struct Sources<'a> {
     /// The instance of osbs.conf.
     pub instance: &'a OsbsInstance,
     /// `--openshift-url`.
-    pub url: Option<Url>,
+    pub url: Option<Address>,
     /// `--osbs-namespace`.
     pub namespace: Option<String>,
     /// `--token`.
@@ -157,7 +157,7 @@ pub(crate) async fn access(sources: Sources<'_>) -> Result<Access, AccessError> 
 
 async fn find(sources: Sources<'_>) -> Result<Access, AccessError> {
     let instance = sources.instance;
-    let wanted = sources.url.clone().map(Address::from).or_else(|| instance.openshift_url.clone());
+    let wanted = sources.url.clone().or_else(|| instance.openshift_url.clone());
     let wanted = wanted.map(|address| address.bare());
     let kubeconfig = kubeconfig(wanted.is_none())?;
     let matching = match &kubeconfig {
