@@ -90,6 +90,12 @@ impl Pushed {
 /// Why an image is not in the registry as it should be.
 #[derive(Debug, thiserror::Error)]
 pub enum PushError {
+    /// There is no image, and so nothing that the tags could stand for.
+    #[error("nothing was pushed to {repository}: no image was built")]
+    NoImage {
+        /// The repository.
+        repository: String,
+    },
     /// The registry refused it, or could not be reached.
     #[error(transparent)]
     Engine(#[from] EngineError),
@@ -138,7 +144,7 @@ pub(crate) struct ToPush<'a> {
 /// Pushes the images under the unique tag, as a manifest list where there are several.
 ///
 /// # Errors
-/// When the registry does not take them, or gives back something else.
+/// When there are none, or the registry does not take them, or gives back something else.
 pub(crate) async fn unique(
     images: &[ToPush<'_>],
     repository: &ImageName,
@@ -147,6 +153,8 @@ pub(crate) async fn unique(
     folder: &Path,
     step: &mut Step,
 ) -> Result<Pushed, PushError> {
+    let no_image = || PushError::NoImage { repository: repository.to_string() };
+    let engine = images.first().ok_or_else(no_image)?.engine;
     let several = images.len() > 1;
     let mut pushed = Vec::new();
     for image in images {
@@ -160,20 +168,14 @@ pub(crate) async fn unique(
         step.say(format_args!("pushed {name} ({digest})")).await;
         pushed.push(PushedImage { arch: image.arch.to_owned(), digest, media_type, tag });
     }
-    let (digest, media_type) = match (pushed.as_slice(), images.first()) {
-        ([one], _) => (one.digest.clone(), one.media_type.clone()),
-        (several, Some(first)) => {
-            let found = list(first.engine, several, repository, &tags.unique, oci, folder).await?;
-            step.say(format_args!(
-                "pushed {} ({}), a list of {}",
-                repository.with_tag(&tags.unique),
-                found.0,
-                several.len()
-            ))
-            .await;
+    let (digest, media_type) = match pushed.as_slice() {
+        [one] => (one.digest.clone(), one.media_type.clone()),
+        several => {
+            let found = list(engine, several, repository, &tags.unique, oci, folder).await?;
+            let name = repository.with_tag(&tags.unique);
+            step.say(format_args!("pushed {name} ({}), a list of {}", found.0, several.len())).await;
             found
         }
-        (_, None) => (String::new(), String::new()),
     };
     let tags = Tags { primary: None, floating: Vec::new(), ..tags.clone() };
     Ok(Pushed { repository: repository.clone(), images: pushed, digest, media_type, tags })
@@ -272,4 +274,26 @@ async fn verify(engine: &Engine, name: &ImageName, pushed: &str) -> Result<Strin
     let media_type = manifest.get("mediaType").and_then(serde_json::Value::as_str);
     let oci = if manifest.get("manifests").is_some() { "index" } else { "manifest" };
     Ok(media_type.map_or_else(|| format!("application/vnd.oci.image.{oci}.v1+json"), str::to_owned))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test that cannot go on shall stop")]
+
+    use super::*;
+    use crate::event::{self, TaskId};
+    use crate::local::engine::journal::{Journal, StepName};
+
+    #[tokio::test]
+    async fn without_an_image_nothing_counts_as_pushed() {
+        let folder = tempfile::tempdir().unwrap();
+        let (events, _receiver) = event::channel();
+        let log = std::fs::File::create(folder.path().join("log")).unwrap();
+        let mut step = Journal::new(events, TaskId::from("local"), log).begin(StepName::Push).await;
+        let repository = ImageName::parse("registry.example.com/foo").unwrap();
+        let tags = Tags::of("unique", "1", "2", false, false, Vec::new());
+        let pushed = unique(&[], &repository, &tags, false, folder.path(), &mut step).await;
+        let error = pushed.unwrap_err().to_string();
+        assert_eq!(error, "nothing was pushed to registry.example.com/foo: no image was built");
+    }
 }

@@ -136,6 +136,7 @@ impl LocalError {
             LocalError::Domain(_) | LocalError::Lookaside(_) | LocalError::Client(_) => ErrorKind::Config,
             LocalError::Store(_) | LocalError::Result { .. } => ErrorKind::Io,
             LocalError::Push(PushError::Malformed { .. }) => ErrorKind::Network,
+            LocalError::Push(PushError::NoImage { .. }) => ErrorKind::Internal,
             LocalError::Import(
                 ImportError::Upload(_) | ImportError::NotTagged { .. } | ImportError::Tagging { .. },
             ) => ErrorKind::Server,
