@@ -58,7 +58,7 @@
 //! | [`address`] | addresses that never tell who uses them |
 //! | [`http`] | the only place that makes an HTTP client |
 //! | [`child`] | the only place that makes child processes |
-//! | [`arch`], [`backoff`], [`digest`], [`log_lines`] | names of architectures, waits between attempts, SHA-256, bytes to lines: each once |
+//! | [`arch`], [`backoff`], [`digest`], [`lock`], [`log_lines`] | names of architectures, waits between attempts, SHA-256, locks on files, bytes to lines: each once |
 //! | [`blocking`] | work on files, git and hashes beside the thread that waits |
 //! | [`error`], [`exit_code`] | kinds, sources, hints; the whole table of exit codes |
 //!
@@ -108,6 +108,7 @@ pub(crate) mod gating;
 pub mod http;
 pub mod koji;
 pub mod local;
+pub(crate) mod lock;
 pub mod log_lines;
 pub mod osbs;
 pub mod plugin;

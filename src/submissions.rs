@@ -7,13 +7,14 @@ use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use rustix::fs::OFlags;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, ErrorKind};
 use crate::event::{BuildId, BuilderName, Outcome, TaskId};
+use crate::lock;
 
 /// How many submissions are remembered; the oldest are forgotten first.
 const KEPT: usize = 100;
@@ -23,8 +24,6 @@ const VERSION: u32 = 1;
 const LARGEST: u64 = 4 * 1024 * 1024;
 /// How long another's lock is waited for. It is held for as long as a small file takes.
 const LOCK_WITHIN: Duration = Duration::from_secs(5);
-/// How often it is looked whether the lock is free.
-const LOCK_POLL: Duration = Duration::from_millis(20);
 
 /// A build that was submitted from here.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -233,14 +232,10 @@ impl Submissions {
     fn lock(&self) -> Result<File, SubmissionsError> {
         let path = self.path.with_extension("lock");
         let file = Submissions::open(&path, OpenOptions::new().create(true).append(true).mode(0o600))?;
-        let until = Instant::now() + LOCK_WITHIN;
-        loop {
-            match file.try_lock() {
-                Ok(()) => return Ok(file),
-                Err(TryLockError::WouldBlock) if Instant::now() < until => std::thread::sleep(LOCK_POLL),
-                Err(TryLockError::WouldBlock) => return Err(SubmissionsError::Locked { path }),
-                Err(TryLockError::Error(source)) => return Err(SubmissionsError::Io { what: "lock", path, source }),
-            }
+        match lock::within(LOCK_WITHIN, || file.try_lock()) {
+            Ok(()) => Ok(file),
+            Err(TryLockError::WouldBlock) => Err(SubmissionsError::Locked { path }),
+            Err(TryLockError::Error(source)) => Err(SubmissionsError::Io { what: "lock", path, source }),
         }
     }
 

@@ -7,8 +7,8 @@ use std::path::Path;
 use crate::support::modules::Modules;
 
 /// The ground floor, which everyone may use.
-const GROUND: [&str; 10] =
-    ["address", "arch", "backoff", "blocking", "child", "digest", "error", "event", "exit_code", "log_lines"];
+const GROUND: [&str; 11] =
+    ["address", "arch", "backoff", "blocking", "child", "digest", "error", "event", "exit_code", "lock", "log_lines"];
 
 /// A room, and the rooms it may use, besides the ground floor.
 const ARROWS: &[(&str, &[&str])] = &[
@@ -51,6 +51,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("http", &[]),
     ("koji", &["builder", "config", "credentials", "http", "request"]),
     ("local", &["builder", "checkout", "config", "environment", "fetch", "http", "koji", "request"]),
+    ("lock", &[]),
     ("log_lines", &[]),
     ("osbs", &["builder", "config", "credentials", "http", "koji", "request"]),
     ("plugin", &[]),

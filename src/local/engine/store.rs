@@ -4,21 +4,26 @@
 //! Every running build holds a shared lock. Whoever gets it exclusively knows that no other build runs: then every working
 //! container in the storage is left over from a killed one.
 
-use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
-
-use rustix::fs::{FlockOperation, flock};
+use std::time::Duration;
 
 use super::guard::GUARD;
 use super::orphans;
 use super::{Engine, EngineError, Storage, output};
+use crate::blocking;
 use crate::digest::sha256_hex;
 use crate::environment::Environment;
+use crate::lock;
 
 /// How many builds' logs and results are kept.
 const KEPT_RESULTS: usize = 20;
+/// How long another's lock of a folder is waited for. It is held for as long as a small file takes.
+const FOLDER_WITHIN: Duration = Duration::from_secs(5);
+/// How long another build's tidying is waited for: the engine removes the containers that killed builds have left.
+const TIDYING_WITHIN: Duration = Duration::from_secs(60);
 
 /// The folders that belong to builds on this machine.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -51,6 +56,12 @@ pub enum StoreError {
         /// Why not.
         source: io::Error,
     },
+    /// Another build holds the lock and does not give it back.
+    #[error("{path} is locked by another build", path = path.display())]
+    Locked {
+        /// The lock.
+        path: PathBuf,
+    },
     /// The folder for temporary things is not ours.
     #[error("{path} belongs to somebody else, or others may write to it", path = path.display())]
     NotOurs {
@@ -68,6 +79,7 @@ impl StoreError {
                 format!("make room there, or {others}")
             }
             StoreError::Io { .. } => others.to_owned(),
+            StoreError::Locked { .. } => "is a build on this machine stopped? `fg` lets it go on".to_owned(),
             StoreError::NotOurs { .. } => format!("remove it, or {others}"),
         }
     }
@@ -112,7 +124,7 @@ impl Store {
     }
 
     fn share(&self, path: &Path) -> Result<(), StoreError> {
-        flock(&self.lock, FlockOperation::LockShared).map_err(|errno| io_error("lock", path, errno.into()))
+        locked(path, lock::within(TIDYING_WITHIN, || self.lock.try_lock_shared()))
     }
 
     fn work_folder(&self) -> Result<PathBuf, StoreError> {
@@ -163,8 +175,7 @@ impl Store {
         DirBuilder::new().mode(0o700).create(&path).map_err(|source| io_error("create", &path, source))?;
         let lock_path = path.join("lock");
         let lock = lock_file(&lock_path)?;
-        flock(&lock, FlockOperation::NonBlockingLockExclusive)
-            .map_err(|errno| io_error("lock", &lock_path, errno.into()))?;
+        locked(&lock_path, lock.try_lock())?;
         Ok(Work { path, _lock: lock })
     }
 
@@ -207,9 +218,8 @@ impl Store {
     /// # Errors
     /// When an engine cannot remove its containers.
     pub(crate) async fn sweep(&self, engines: &[Engine]) -> Result<bool, EngineError> {
-        if flock(&self.lock, FlockOperation::NonBlockingLockExclusive).is_err() {
-            // A failed attempt to get more may have cost what was held.
-            let _ = flock(&self.lock, FlockOperation::LockShared);
+        if self.lock.unlock().and_then(|()| Ok(self.lock.try_lock()?)).is_err() {
+            self.share_again().await;
             let _ = write_private(&self.unswept(), b"");
             return Ok(false);
         }
@@ -222,8 +232,19 @@ impl Store {
         if removed.is_ok() {
             let _ = fs::remove_file(self.unswept());
         }
-        let _ = flock(&self.lock, FlockOperation::LockShared);
+        self.share_again().await;
         removed
+    }
+
+    /// Takes the shared lock back, where somebody else may have come in between and be tidying up.
+    async fn share_again(&self) {
+        // A copy of the file holds the same lock.
+        let Ok(lock) = self.lock.try_clone() else { return };
+        let shared =
+            blocking::run(move |_| Ok::<_, io::Error>(lock::within(TIDYING_WITHIN, || lock.try_lock_shared())?));
+        if let Err(error) = shared.await {
+            tracing::debug!(%error, "the storage is not locked any more");
+        }
     }
 
     /// A file that is there when containers may be left that could not be removed while other builds ran.
@@ -307,13 +328,13 @@ fn name_of(what: &[u8]) -> String {
 /// Whether a build runs whose folder this is.
 fn is_held(folder: &Path) -> bool {
     let lock = OpenOptions::new().read(true).write(true).open(folder.join("lock"));
-    lock.is_ok_and(|lock| flock(&lock, FlockOperation::NonBlockingLockExclusive).is_err())
+    lock.is_ok_and(|lock| lock.try_lock().is_err())
 }
 
 /// Keeps others from changing what is in a folder, as long as they ask too.
 fn lock_folder(path: &Path) -> Result<File, StoreError> {
     let folder = File::open(path).map_err(|source| io_error("open", path, source))?;
-    flock(&folder, FlockOperation::LockExclusive).map_err(|errno| io_error("lock", path, errno.into()))?;
+    locked(path, lock::within(FOLDER_WITHIN, || folder.try_lock()))?;
     Ok(folder)
 }
 
@@ -366,6 +387,13 @@ pub(crate) fn write_private(path: &Path, content: &[u8]) -> Result<(), StoreErro
         file.persist(path).map_err(|error| error.error)
     });
     written.map(drop).map_err(|source| io_error("write", path, source))
+}
+
+fn locked(path: &Path, attempt: Result<(), TryLockError>) -> Result<(), StoreError> {
+    attempt.map_err(|error| match error {
+        TryLockError::WouldBlock => StoreError::Locked { path: path.to_owned() },
+        TryLockError::Error(source) => io_error("lock", path, source),
+    })
 }
 
 fn io_error(what: &'static str, path: &Path, source: io::Error) -> StoreError {
