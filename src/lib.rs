@@ -64,8 +64,8 @@
 //!
 //! Arrows: `commands -> {cli, config, checkout, request, builder, builders, report, submissions}`, `builders -> {builder, koji, osbs, local}`,
 //! `{koji, osbs, local} -> {builder, request, checkout, config, http, credentials}`, `{osbs, local} -> koji` (builds in Koji have names, releases and
-//! imports), `local -> fetch`, `request -> checkout`; the ground floor is everybody's. There is no circle, of rooms or of modules within one,
-//! but for those that `tests/arrows.rs` lists; it holds every path in the source against the list.
+//! imports), `local -> fetch`, `request -> checkout`; the ground floor is everybody's. There is no circle, of rooms or of modules within one:
+//! `tests/arrows.rs` holds every path in the source against the list.
 //!
 //! # Decisions
 //!

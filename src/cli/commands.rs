@@ -3,8 +3,7 @@
 use clap::{ArgAction, ArgGroup, Args, Subcommand, ValueEnum, ValueHint};
 
 use super::build::{BuildArgs, ClusterArgs, ContainerBuildArgs, FlatpakBuildArgs, FollowArgs, WATCHING};
-use super::values;
-use crate::address::Address;
+use super::values::{self, BuildRef};
 use crate::builder::OwnOptions;
 use crate::event::BuilderName;
 
@@ -79,15 +78,6 @@ pub enum Switch {
     True,
     /// Off.
     False,
-}
-
-/// Names a build.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum BuildRef {
-    /// What its server calls it: a Koji task id, a PipelineRun's name.
-    Id(String),
-    /// A page about it.
-    Page(Address),
 }
 
 /// The options of `watch`. Without any build, the last one that was submitted from here is meant.

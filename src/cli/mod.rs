@@ -28,12 +28,10 @@ use clap::error::ErrorKind as Kind;
 use clap::{Args, FromArgMatches as _};
 
 pub use build::{BuildArgs, Cleanup, ClusterArgs, ContainerBuildArgs, FlatpakBuildArgs, FollowArgs, OsbsArgs};
-pub use commands::{
-    BuildRef, CancelArgs, CheckArgs, Command, ConfigCommand, ConfigShowArgs, SetupArgs, Switch, WatchArgs,
-};
+pub use commands::{CancelArgs, CheckArgs, Command, ConfigCommand, ConfigShowArgs, SetupArgs, Switch, WatchArgs};
 pub use globals::{ColorWhen, Globals, OutputFormat};
 pub use usage_error::UsageError;
-pub use values::ValueError;
+pub use values::{BuildRef, ValueError};
 
 use crate::exit_code::ExitCode;
 use crate::plugin::{Identity, Style};

@@ -9,7 +9,7 @@ use serde_json::{Map, Value as Json};
 use thiserror::Error;
 use url::Url;
 
-use super::commands::BuildRef;
+use crate::address::Address;
 use crate::builders;
 use crate::credentials::Secret;
 use crate::event::BuilderName;
@@ -62,6 +62,15 @@ pub(super) fn existing_path(text: OsString) -> Result<PathBuf, ValueError> {
 /// Reads a JSON object.
 pub(super) fn json_object(text: &str) -> Result<Map<String, Json>, ValueError> {
     serde_json::from_str(text).map_err(|error| ValueError::Json(error.to_string()))
+}
+
+/// Names a build.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum BuildRef {
+    /// What its server calls it: a Koji task id, a PipelineRun's name.
+    Id(String),
+    /// A page about it.
+    Page(Address),
 }
 
 /// Reads what names a build: `https://…` is a page, everything else an id.

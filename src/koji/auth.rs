@@ -6,7 +6,8 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::credentials::Secret;
+use crate::credentials::{PASSWORD_VARIABLE, Secret};
+use crate::error::{Error, ErrorKind};
 
 /// How to log in.
 #[derive(Debug, Clone, PartialEq)]
@@ -81,6 +82,21 @@ pub enum ChoiceError {
     /// authtype = password without one.
     #[error("password authentication needs a user and a password")]
     NoPassword,
+}
+
+impl ChoiceError {
+    /// The error as it reaches the user; `profile` is the Koji profile that lacks something.
+    pub fn of_profile(self, profile: &str) -> Error {
+        let hint = match &self {
+            ChoiceError::RunasWithPassword => "leave one of --runas and --password out".to_owned(),
+            ChoiceError::NoAuth | ChoiceError::UnknownType(_) => {
+                format!("set authtype to kerberos, ssl or password in the Koji profile [{profile}]")
+            }
+            ChoiceError::NoCertificate => format!("name a PEM file as `cert` in the Koji profile [{profile}]"),
+            ChoiceError::NoPassword => format!("give --user, and the password in {PASSWORD_VARIABLE} or the keyring"),
+        };
+        Error::new(ErrorKind::Authentication, self).hint(hint)
+    }
 }
 
 /// Chooses how to log in.

@@ -81,7 +81,7 @@ pub(crate) fn split_answers(answer: Value, count: usize) -> Option<Vec<Result<Va
         .into_iter()
         .map(|entry| match entry {
             Value::Array(mut values) if values.len() == 1 => values.pop().map(Ok),
-            other => Fault::from_value(&other).map(Err),
+            other => other.as_fault().map(Err),
         })
         .collect()
 }

@@ -6,6 +6,7 @@
 use super::api::{self, TaskInfo};
 use super::call::Posted;
 use super::session::{Failed, Session, SessionError};
+use crate::error::{Error, ErrorKind};
 
 /// How often a task is cancelled that a lost call has not cancelled.
 const ROUNDS: u32 = 2;
@@ -24,6 +25,17 @@ pub enum CancelError {
         /// What happened last.
         source: SessionError,
     },
+}
+
+impl From<CancelError> for Error {
+    fn from(error: CancelError) -> Error {
+        match error {
+            CancelError::NotDone(error) => error.into(),
+            error @ CancelError::NotKnown { .. } => {
+                Error::new(ErrorKind::Network, error).hint("cancel it again: that does no harm")
+            }
+        }
+    }
 }
 
 /// Cancels a task and what it has started. A task that has ended already is left as it is, and that is no error: how it ended

@@ -1,16 +1,11 @@
-//! What goes wrong between us and a hub, and what of it reaches the user: kinds and hints, each once.
+//! What goes wrong with a call to a hub, and what of it reaches the user: kinds and hints, each once.
 //!
 //! The kinds follow one rule. What is ours and cannot be used (a certificate, a ticket, a password) is about
 //! *authentication*; a hub that is away, offline or broken, in whatever words, is about the *network*; what a working hub
 //! refuses is the *server's* no.
 
-use super::auth::ChoiceError;
-use super::cancel::CancelError;
 use super::fault::{Fault, FaultKind};
-use super::submit::SubmitError;
-use super::watch::WatchError;
 use super::xmlrpc::{DecodeError, EncodeError};
-use crate::credentials::PASSWORD_VARIABLE;
 use crate::credentials::negotiate::NegotiateError;
 use crate::error::{Error, ErrorKind};
 use crate::http::ClientError;
@@ -216,54 +211,6 @@ impl From<SessionError> for Error {
     }
 }
 
-impl From<WatchError> for Error {
-    fn from(error: WatchError) -> Error {
-        match error {
-            WatchError::Session(error) => error.into(),
-            error @ WatchError::NoSuchTask(_) => Error::new(ErrorKind::Server, error)
-                .hint("is it the right Koji profile? `config show` tells which is used"),
-        }
-    }
-}
-
-impl From<CancelError> for Error {
-    fn from(error: CancelError) -> Error {
-        match error {
-            CancelError::NotDone(error) => error.into(),
-            error @ CancelError::NotKnown { .. } => {
-                Error::new(ErrorKind::Network, error).hint("cancel it again: that does no harm")
-            }
-        }
-    }
-}
-
-impl From<SubmitError> for Error {
-    fn from(error: SubmitError) -> Error {
-        match error {
-            // Nothing was made: a working hub that says no to a build refuses it.
-            SubmitError::Session(error) if error.kind() == ErrorKind::Server => Error::new(ErrorKind::Refused, error),
-            SubmitError::Session(error) => error.into(),
-            SubmitError::Interrupted(interrupted) => interrupted.into(),
-            error @ (SubmitError::Unknown { .. } | SubmitError::NotFound) => Error::new(ErrorKind::Unseen, error),
-        }
-    }
-}
-
-impl ChoiceError {
-    /// The error as it reaches the user; `profile` is the Koji profile that lacks something.
-    pub fn of_profile(self, profile: &str) -> Error {
-        let hint = match &self {
-            ChoiceError::RunasWithPassword => "leave one of --runas and --password out".to_owned(),
-            ChoiceError::NoAuth | ChoiceError::UnknownType(_) => {
-                format!("set authtype to kerberos, ssl or password in the Koji profile [{profile}]")
-            }
-            ChoiceError::NoCertificate => format!("name a PEM file as `cert` in the Koji profile [{profile}]"),
-            ChoiceError::NoPassword => format!("give --user, and the password in {PASSWORD_VARIABLE} or the keyring"),
-        };
-        Error::new(ErrorKind::Authentication, self).hint(hint)
-    }
-}
-
 fn negotiate_hint(error: &NegotiateError) -> &'static str {
     match error {
         NegotiateError::NoTicket(_) => "get a ticket with `kinit USER@REALM` (Fedora: `fkinit`), then try again",
@@ -298,12 +245,5 @@ mod tests {
         for (error, kind) in cases {
             assert_eq!(error.kind(), kind, "{error}");
         }
-    }
-
-    #[test]
-    fn a_hubs_no_to_a_build_refuses_it_and_its_silence_does_not() {
-        let kind = |error: SessionError| Error::from(SubmitError::from(error)).kind();
-        assert_eq!(kind(fault(1000, "No such channel: x")), ErrorKind::Refused);
-        assert_eq!(kind(fault(1014, "server is offline")), ErrorKind::Network);
     }
 }

@@ -2,8 +2,6 @@
 
 use std::fmt;
 
-use super::xmlrpc::Value;
-
 /// A fault as the hub sent it. The text is the hub's and not to be trusted on a terminal.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fault {
@@ -44,16 +42,6 @@ pub enum FaultKind {
 }
 
 impl Fault {
-    /// Reads a fault out of its struct, in an answer or in the result of one call of a multiCall.
-    pub fn from_value(value: &Value) -> Option<Fault> {
-        let code = value.get("faultCode")?.as_int()?;
-        let text = match value.get("faultString") {
-            Some(Value::String(text)) => text.clone(),
-            _ => String::new(),
-        };
-        Some(Fault { code, text })
-    }
-
     /// What kind of fault it is, as far as it matters to a client.
     pub fn kind(&self) -> FaultKind {
         match self.code {

@@ -11,7 +11,6 @@ pub(crate) mod fault;
 mod find;
 pub(crate) mod hub;
 pub mod import;
-mod login;
 pub(crate) mod logs;
 mod naming;
 pub mod outcome;

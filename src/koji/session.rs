@@ -15,13 +15,15 @@ use reqwest::header::HeaderMap;
 use super::call::{self, Call, Posted, split_answers};
 pub use super::error::SessionError;
 use super::fault::{Fault, FaultKind};
-use super::login::LoggedIn;
 use super::retry::{Attempts, Next, RetryPolicy, Trouble};
 use super::wire::{self, AttemptError};
 use super::xmlrpc::{Answer, Value};
 use crate::address::Address;
 use crate::event::{BuildEvent, EventSender, Retry};
 use crate::http::{self, ClientOptions, Failure};
+use login::LoggedIn;
+
+mod login;
 
 /// How to reach a hub.
 #[derive(Debug, Clone)]
@@ -47,15 +49,15 @@ pub(super) struct Failed {
 
 /// A connection to a hub. One writer: calls go one after the other.
 pub struct Session {
-    pub(super) settings: HubSettings,
+    settings: HubSettings,
     /// The hub's address, fit for messages.
-    pub(super) server: String,
+    server: String,
     /// Where requests go: the profile's address, or the same with https once a login has asked for that.
-    pub(super) address: Address,
+    address: Address,
     /// Made when it is first needed: reading certificates takes a while.
-    pub(super) client: Option<reqwest::Client>,
-    pub(super) events: EventSender,
-    pub(super) login: Option<LoggedIn>,
+    client: Option<reqwest::Client>,
+    events: EventSender,
+    login: Option<LoggedIn>,
     answered: bool,
     in_trouble: bool,
     /// The longest wait for the answer to a call that is not known to work for long.
@@ -217,7 +219,7 @@ impl Session {
     }
 
     /// The client, which is made when it is first needed.
-    pub(super) fn client(&mut self) -> Result<reqwest::Client, AttemptError> {
+    fn client(&mut self) -> Result<reqwest::Client, AttemptError> {
         let client = match &self.client {
             Some(client) => client.clone(),
             None => http::client(&self.settings.client).map_err(AttemptError::Client)?,

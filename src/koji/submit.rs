@@ -11,7 +11,7 @@ use super::find;
 use super::session::{Session, SessionError};
 use super::xmlrpc::Value;
 use crate::builder::{Creation, Interrupted};
-use crate::error::ErrorKind;
+use crate::error::{Error, ErrorKind};
 use crate::event::{BuildEvent, Warning};
 use crate::request::BuildRequest;
 
@@ -63,6 +63,18 @@ impl SubmitError {
     /// Whether it is certain that nothing was submitted.
     pub fn is_certain(&self) -> bool {
         matches!(self, SubmitError::Session(_) | SubmitError::Interrupted(_))
+    }
+}
+
+impl From<SubmitError> for Error {
+    fn from(error: SubmitError) -> Error {
+        match error {
+            // Nothing was made: a working hub that says no to a build refuses it.
+            SubmitError::Session(error) if error.kind() == ErrorKind::Server => Error::new(ErrorKind::Refused, error),
+            SubmitError::Session(error) => error.into(),
+            SubmitError::Interrupted(interrupted) => interrupted.into(),
+            error @ (SubmitError::Unknown { .. } | SubmitError::NotFound) => Error::new(ErrorKind::Unseen, error),
+        }
     }
 }
 
@@ -180,5 +192,22 @@ impl Submission<'_> {
             self.session.events().send(BuildEvent::Warned(Warning::Adopted { task: task.into() })).await;
         }
         Ok(found)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::koji::fault::Fault;
+
+    #[test]
+    fn a_hubs_no_to_a_build_refuses_it_and_its_silence_does_not() {
+        let kind = |code, text: &str| {
+            let fault = Fault { code, text: text.to_owned() };
+            let error = SessionError::Fault { operation: "buildContainer", fault };
+            Error::from(SubmitError::from(error)).kind()
+        };
+        assert_eq!(kind(1000, "No such channel: x"), ErrorKind::Refused);
+        assert_eq!(kind(1014, "server is offline"), ErrorKind::Network);
     }
 }

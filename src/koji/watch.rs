@@ -21,6 +21,7 @@ use super::session::{Session, SessionError};
 use super::tree::Tree;
 use super::xmlrpc::{Value, can_be_sent};
 use crate::builder::{Interrupt, LogChoice};
+use crate::error::{Error, ErrorKind};
 use crate::event::{BuildEvent, BuildOutcome, FailureLog, LogId, Retry, TaskState, Warning};
 
 /// What to watch and how.
@@ -46,6 +47,16 @@ pub enum WatchError {
     /// There is no such task.
     #[error("No such task id: {0}")]
     NoSuchTask(i64),
+}
+
+impl From<WatchError> for Error {
+    fn from(error: WatchError) -> Error {
+        match error {
+            WatchError::Session(error) => error.into(),
+            error @ WatchError::NoSuchTask(_) => Error::new(ErrorKind::Server, error)
+                .hint("is it the right Koji profile? `config show` tells which is used"),
+        }
+    }
 }
 
 /// Watches a task to its end, or until the user has had enough.
@@ -386,7 +397,7 @@ impl Watcher {
 
     fn result(&mut self, task: i64, answer: Result<Value, Fault>) {
         // `raise_fault=false` gives the task's own fault as a value, so that it cannot be mistaken for the call's.
-        let answer = answer.and_then(|value| Fault::from_value(&value).map_or(Ok(value), Err));
+        let answer = answer.and_then(|value| value.as_fault().map_or(Ok(value), Err));
         if task == self.tree.root_id()
             && let Ok(value) = &answer
         {

@@ -171,6 +171,13 @@ impl Value {
             _ => None,
         }
     }
+
+    /// The fault that a struct stands for, in an answer or in the result of one call of a multiCall.
+    pub fn as_fault(&self) -> Option<Fault> {
+        let code = self.get("faultCode")?.as_int()?;
+        let text = self.get("faultString").and_then(Value::as_str).unwrap_or_default();
+        Some(Fault { code, text: text.to_owned() })
+    }
 }
 
 impl From<&str> for Value {
@@ -341,7 +348,7 @@ impl<'xml> Parser<'xml> {
                 self.expect_open("value")?;
                 let value = self.value(0)?;
                 self.finish()?;
-                Ok(Err(Fault::from_value(&value).ok_or_else(|| self.shape("a fault without faultCode"))?))
+                Ok(Err(value.as_fault().ok_or_else(|| self.shape("a fault without faultCode"))?))
             }
             other => Err(self.shape(format!("<{other}>"))),
         }

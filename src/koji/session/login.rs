@@ -4,17 +4,16 @@ use base64::Engine as _;
 use reqwest::header::HeaderMap;
 use url::Url;
 
-use super::auth::Credentials;
-use super::call::{Call, Posted};
-use super::error::SessionError;
-use super::fault::FaultKind;
-use super::session::Session;
-use super::wire::{self, AttemptError, insert};
-use super::xmlrpc::Value;
+use super::{Session, SessionError};
 use crate::credentials::Secret;
 use crate::credentials::negotiate::{self, NegotiateError};
 use crate::event::{BuildEvent, Warning};
 use crate::http;
+use crate::koji::auth::Credentials;
+use crate::koji::call::{Call, Posted};
+use crate::koji::fault::FaultKind;
+use crate::koji::wire::{self, AttemptError, insert};
+use crate::koji::xmlrpc::Value;
 
 /// A session the hub gave us.
 pub(super) struct LoggedIn {
@@ -78,7 +77,7 @@ impl Session {
     }
 
     /// Renews an expired session or makes a new one for a session the hub does not know any more.
-    pub(super) async fn log_in_again(&mut self, reason: FaultKind) -> Result<(), SessionError> {
+    pub(in crate::koji) async fn log_in_again(&mut self, reason: FaultKind) -> Result<(), SessionError> {
         let Some(login) = &self.login else { return Ok(()) };
         let credentials = login.credentials.clone();
         let renewal = if reason == FaultKind::AuthExpired { Renewal::Yes } else { Renewal::No };
