@@ -4,14 +4,17 @@
 //! fetching knows, which this machine does not have, so it is empty.
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::io;
 use std::path::Path;
 
 use serde_json::json;
 
+use crate::checkout::file;
+
 /// Which content sets an image is made of, for each architecture.
 const CONTENT_SETS_FILE: &str = "content_sets.yml";
+/// Longer files are refused, in bytes.
+const LONGEST: u64 = 1024 * 1024;
 /// Where the manifest's form is written down.
 const SPECIFICATION: &str = "https://raw.githubusercontent.com/containerbuildsystem/atomic-reactor/master/atomic_reactor/schemas/content_manifest.json";
 
@@ -31,8 +34,10 @@ pub enum ContentManifestError {
 /// # Errors
 /// When the file is malformed.
 pub(crate) fn content_sets(root: &Path, arch: &str) -> Result<Vec<String>, ContentManifestError> {
-    let text = match fs::read_to_string(root.join(CONTENT_SETS_FILE)) {
-        Ok(text) => text,
+    let text = match file::read_whole(root, CONTENT_SETS_FILE, LONGEST) {
+        Ok(text) => {
+            String::from_utf8(text).map_err(|_| ContentManifestError::Malformed("it is not UTF-8".to_owned()))?
+        }
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
         Err(error) => return Err(ContentManifestError::Read(error)),
     };
@@ -55,6 +60,8 @@ pub(crate) fn build(base_layers: usize, content_sets: &[String]) -> Vec<u8> {
 mod tests {
     #![allow(clippy::unwrap_used, reason = "a test that cannot go on shall stop")]
 
+    use std::fs;
+
     use super::*;
 
     #[test]
@@ -69,5 +76,13 @@ mod tests {
         assert_eq!(manifest["content_sets"][1], "b-rpms");
         fs::write(root.path().join(CONTENT_SETS_FILE), "- a\n").unwrap();
         assert!(content_sets(root.path(), "x86_64").is_err());
+    }
+
+    #[test]
+    fn a_link_out_of_the_checkout_is_no_list_of_content_sets() {
+        let root = tempfile::tempdir().unwrap();
+        std::os::unix::fs::symlink("/dev/zero", root.path().join(CONTENT_SETS_FILE)).unwrap();
+        let error = content_sets(root.path(), "x86_64").unwrap_err();
+        assert!(matches!(error, ContentManifestError::Read(_)), "{error:?}");
     }
 }
