@@ -10,6 +10,7 @@ use super::prepare::Prepared;
 use super::release::{self, ReleaseSource};
 use super::yum_repos::{self, RepoFile};
 use super::{Ready, Run};
+use crate::address::Address;
 use crate::checkout::sources;
 use crate::event::Warning;
 use crate::fetch::url_list::UrlArtifact;
@@ -111,7 +112,8 @@ impl Run<'_> {
     /// Warns of what is fine for now.
     pub(super) async fn warn_of_lists(&self, prepared: &Prepared) -> Result<(), LocalError> {
         for artifact in self.listed(prepared)?.iter().filter(|artifact| artifact.source.is_none()) {
-            let text = format!("fetch-artifacts-url.yaml: {} has no source-url, which is deprecated", artifact.url);
+            let url = Address::from(artifact.url.clone());
+            let text = format!("fetch-artifacts-url.yaml: {url} has no source-url, which is deprecated");
             self.journal.warn(Warning::User { text }).await;
         }
         Ok(())
