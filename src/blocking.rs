@@ -1,6 +1,7 @@
 //! Work that may block (files, git, hashing), done on threads of its own, which end soon after nobody wants it any more.
 
 use std::convert::Infallible;
+use std::io::{self, Read, Write};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -30,9 +31,27 @@ impl Stop {
     }
 }
 
-impl From<Stopped> for std::io::Error {
+impl From<Stopped> for io::Error {
     fn from(stopped: Stopped) -> Self {
-        std::io::Error::new(std::io::ErrorKind::Interrupted, stopped)
+        io::Error::new(io::ErrorKind::Interrupted, stopped)
+    }
+}
+
+/// How many bytes are copied before it is looked whether they are still wanted.
+const PIECE: u64 = 4 << 20;
+
+/// Copies what is left to read; from file to file within the kernel, where that can be. Returns how many bytes there were.
+///
+/// # Errors
+/// When something cannot be read or written, or the work is not wanted any more.
+pub(crate) fn copy(from: &mut impl Read, to: &mut impl Write, stop: &Stop) -> io::Result<u64> {
+    let mut copied = 0;
+    loop {
+        stop.check()?;
+        match io::copy(&mut from.by_ref().take(PIECE), to)? {
+            0 => return Ok(copied),
+            piece => copied += piece,
+        }
     }
 }
 
@@ -108,6 +127,16 @@ mod tests {
     use std::sync::mpsc as blocking;
 
     use super::*;
+
+    #[test]
+    fn a_copy_ends_with_the_file_or_with_the_wish_for_it() {
+        let (mut to, stop) = (Vec::new(), Stop::default());
+        let copied = copy(&mut io::repeat(7).take(2 * PIECE + 1), &mut to, &stop).unwrap();
+        assert_eq!((copied, to.len() as u64), (2 * PIECE + 1, 2 * PIECE + 1));
+        stop.raise();
+        let stopped = copy(&mut io::repeat(7), &mut to, &stop).unwrap_err();
+        assert!(stopped.get_ref().is_some_and(|cause| cause.is::<Stopped>()));
+    }
 
     #[tokio::test]
     async fn work_that_nobody_waits_for_any_more_ends() {

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::address;
+use crate::blocking;
 use crate::checkout::file;
 use crate::error::{Error, ErrorKind};
 use crate::http::{self, ClientError, ClientOptions};
@@ -79,8 +80,8 @@ impl From<GatingError> for Error {
 /// # Errors
 /// When it is not valid, or nobody could say.
 pub(crate) async fn validate(folder: &Path, url: &str) -> Result<bool, GatingError> {
-    let path = folder.join(FILE_NAME);
-    let content = match file::read_whole(folder, FILE_NAME, LONGEST) {
+    let (path, root) = (folder.join(FILE_NAME), folder.to_owned());
+    let content = match blocking::run(move |_| file::read_whole(&root, FILE_NAME, LONGEST)).await {
         Ok(content) => content,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(false),
         Err(source) => return Err(GatingError::Read { path, source }),

@@ -18,7 +18,7 @@ use rustix::io::Errno;
 
 use super::checksums::Digests;
 use super::error::FetchProblem;
-use crate::blocking::Stop;
+use crate::blocking::{self, Stop};
 use crate::checkout::sources::Checksum;
 
 /// How much of a file is in memory at a time.
@@ -207,8 +207,8 @@ fn fill(
     let shared = rustix::fs::ioctl_ficlone(&*to, &*from).is_ok();
     let Some(mut digests) = digests else {
         if !shared {
-            from.rewind().and_then(|()| copy(from, to, stop)).map_err(FetchProblem::file("write", &target.path))?;
-            stop.check()?;
+            let copied = from.rewind().and_then(|()| blocking::copy(from, to, stop));
+            copied.map_err(FetchProblem::file("write", &target.path))?;
         }
         return to.metadata().map(|metadata| metadata.len()).map_err(FetchProblem::file("write", &target.path));
     };
@@ -223,13 +223,6 @@ fn fill(
     };
     digests.verify()?;
     Ok(size)
-}
-
-/// Copies within the kernel, a part at a time, so that it can be stopped.
-fn copy(from: &mut File, to: &mut File, stop: &Stop) -> io::Result<()> {
-    const PART: u64 = 16 * 1024 * 1024;
-    while stop.check().is_ok() && io::copy(&mut io::Read::by_ref(from).take(PART), to)? == PART {}
-    Ok(())
 }
 
 /// Hashes a file from where it stands to its end. Returns how many bytes there were.

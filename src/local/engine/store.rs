@@ -8,12 +8,13 @@ use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::guard::GUARD;
 use super::orphans;
 use super::{Engine, EngineError, Storage, output};
-use crate::blocking;
+use crate::blocking::{self, Stop, Stopped};
 use crate::digest::sha256_hex;
 use crate::environment::Environment;
 use crate::lock;
@@ -62,6 +63,9 @@ pub enum StoreError {
         /// The lock.
         path: PathBuf,
     },
+    /// Nobody wants it any more.
+    #[error(transparent)]
+    Stopped(#[from] Stopped),
     /// The folder for temporary things is not ours.
     #[error("{path} belongs to somebody else, or others may write to it", path = path.display())]
     NotOurs {
@@ -79,6 +83,7 @@ impl StoreError {
                 format!("make room there, or {others}")
             }
             StoreError::Io { .. } => others.to_owned(),
+            StoreError::Stopped(_) => "run it again".to_owned(),
             StoreError::Locked { .. } => "is a build on this machine stopped? `fg` lets it go on".to_owned(),
             StoreError::NotOurs { .. } => format!("remove it, or {others}"),
         }
@@ -86,11 +91,11 @@ impl StoreError {
 }
 
 /// The storage, locked for a build.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Store {
     places: Places,
     /// Held shared as long as the build runs.
-    lock: File,
+    lock: Arc<File>,
 }
 
 /// The folder of one build while it runs; removed when it is dropped.
@@ -111,7 +116,7 @@ impl Store {
             private_folder(folder)?;
         }
         let path = places.cache.join("builds.lock");
-        let lock = lock_file(&path)?;
+        let lock = Arc::new(lock_file(&path)?);
         let store = Store { places, lock };
         store.work_folder()?;
         store.share(&path)?;
@@ -179,7 +184,7 @@ impl Store {
         Ok(Work { path, _lock: lock })
     }
 
-    /// A folder for the logs and results of the build `id`; those of the oldest builds are removed.
+    /// A folder for the logs and results of the build `id`; those of the oldest builds are removed. Blocks.
     ///
     /// # Errors
     /// When it cannot be made.
@@ -198,7 +203,8 @@ impl Store {
     /// # Errors
     /// When an engine cannot remove its containers.
     pub(crate) async fn tidy(&self, engines: &[Engine]) -> Result<usize, EngineError> {
-        let Ok(stale) = self.stale() else { return Ok(0) };
+        let store = self.clone();
+        let Ok(stale) = blocking::run(move |_| store.stale()).await else { return Ok(0) };
         if stale.is_empty() && !self.unswept().exists() {
             return Ok(0);
         }
@@ -208,8 +214,10 @@ impl Store {
         if !self.sweep(engines).await? {
             return Ok(0);
         }
-        stale.iter().for_each(|folder| remove(folder));
-        Ok(stale.len())
+        let builds = stale.len();
+        // Who has no more time leaves the rest to the next run.
+        let _ = blocking::run(move |stop| remove_all(&stale, stop)).await;
+        Ok(builds)
     }
 
     /// Removes all working containers, if no other build runs; else it is left to a later one. Returns whether that was so. The
@@ -238,8 +246,7 @@ impl Store {
 
     /// Takes the shared lock back, where somebody else may have come in between and be tidying up.
     async fn share_again(&self) {
-        // A copy of the file holds the same lock.
-        let Ok(lock) = self.lock.try_clone() else { return };
+        let lock = Arc::clone(&self.lock);
         let shared =
             blocking::run(move |_| Ok::<_, io::Error>(lock::within(TIDYING_WITHIN, || lock.try_lock_shared())?));
         if let Err(error) = shared.await {
@@ -284,25 +291,29 @@ impl Store {
     ///
     /// # Errors
     /// When it cannot be written down.
-    pub(crate) fn note_image(&self, what: &str, work: &Work, name: &str) -> Result<(), StoreError> {
-        self.change_images(what, |images| images.push((work.id(), name.to_owned())))
+    pub(crate) async fn note_image(&self, what: String, work: &Work, name: &str) -> Result<(), StoreError> {
+        let (store, image) = (self.clone(), (work.id(), name.to_owned()));
+        blocking::run(move |_| store.change_images(&what, |images| images.push(image))).await
     }
 
     /// Takes the images that earlier builds have made of `what`, so that they can be removed. Those of builds that still run stay.
     ///
     /// # Errors
     /// When what is noted cannot be read or written.
-    pub(crate) fn take_earlier_images(&self, what: &str, work: &Work) -> Result<Vec<String>, StoreError> {
-        let builds = self.work_folder()?;
-        let mut earlier = Vec::new();
-        self.change_images(what, |images| {
-            let (stay, gone) = std::mem::take(images)
-                .into_iter()
-                .partition(|(build, _)| *build == work.id() || is_held(&builds.join(build)));
-            *images = stay;
-            earlier = gone;
-        })?;
-        Ok(earlier.into_iter().map(|(_, name)| name).collect())
+    pub(crate) async fn take_earlier_images(&self, what: String, work: &Work) -> Result<Vec<String>, StoreError> {
+        let (store, id) = (self.clone(), work.id());
+        let taken = blocking::run(move |_| {
+            let builds = store.work_folder()?;
+            let mut earlier = Vec::new();
+            store.change_images(&what, |images| {
+                let stays = |(build, _): &(String, String)| *build == id || is_held(&builds.join(build));
+                let (stay, gone) = std::mem::take(images).into_iter().partition(stays);
+                *images = stay;
+                earlier = gone;
+            })?;
+            Ok::<_, StoreError>(earlier)
+        });
+        Ok(taken.await?.into_iter().map(|(_, name)| name).collect())
     }
 
     /// Changes the list of the images of `what`: a line for each, with the build's id and the image's name.
@@ -336,6 +347,14 @@ fn lock_folder(path: &Path) -> Result<File, StoreError> {
     let folder = File::open(path).map_err(|source| io_error("open", path, source))?;
     locked(path, lock::within(FOLDER_WITHIN, || folder.try_lock()))?;
     Ok(folder)
+}
+
+fn remove_all(folders: &[PathBuf], stop: &Stop) -> Result<(), Stopped> {
+    folders.iter().try_for_each(|folder| {
+        stop.check()?;
+        remove(folder);
+        Ok(())
+    })
 }
 
 /// What cannot be removed stays for the next run, and for whoever looks why.

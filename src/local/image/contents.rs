@@ -14,6 +14,7 @@ use rustix::fs::{CWD, Mode, OFlags, ResolveFlags, openat, openat2};
 use serde::{Deserialize, Serialize};
 
 use super::rpmdb::{self, Package, RpmDb, RpmDbError};
+use crate::blocking::{self, Stop};
 use crate::local::engine::{Engine, EngineError, output};
 
 /// The first argument by which this program is told to copy.
@@ -158,8 +159,7 @@ async fn facts(
         let mounted = output(engine.quick_buildah().args(["mount", container]), what).await?;
         let root = PathBuf::from(String::from_utf8_lossy(&mounted).trim());
         let copies = copies.to_owned();
-        let gathered = tokio::task::spawn_blocking(move || gather(&root, &copies)).await;
-        return gathered.unwrap_or_else(|panic| Err(io::Error::other(panic))).map_err(io);
+        return blocking::run(move |stop| gather(&root, &copies, stop)).await.map_err(io);
     }
     let program = std::env::current_exe().map_err(io)?;
     let mut command = engine.buildah();
@@ -176,12 +176,12 @@ async fn facts(
 pub fn copy(arguments: &[OsString]) -> io::Result<()> {
     let root = std::env::var_os(ROOT_VARIABLE).ok_or_else(|| io::Error::other("no root to copy from"))?;
     let to = arguments.first().ok_or_else(|| io::Error::other("no folder to copy to"))?;
-    let facts = gather(Path::new(&root), Path::new(to))?;
+    let facts = gather(Path::new(&root), Path::new(to), &Stop::default())?;
     fs::write(Path::new(to).join(FACTS_FILE), serde_json::to_vec(&facts)?)
 }
 
-fn gather(root: &Path, to: &Path) -> io::Result<Facts> {
-    let database = rpmdb::copy(root, &to.join("rpmdb")).map_err(io::Error::other)?;
+fn gather(root: &Path, to: &Path, stop: &Stop) -> io::Result<Facts> {
+    let database = rpmdb::copy(root, &to.join("rpmdb"), stop).map_err(io::Error::other)?;
     let shell = open_inside(root, "bin/sh").is_ok();
     Ok(Facts { shell, distribution: distribution(root), database })
 }

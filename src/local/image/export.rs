@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 
+use crate::blocking::{self, Stop};
 use crate::local::engine::{Engine, EngineError, output};
 
 /// Where an image is exported to.
@@ -138,26 +139,24 @@ impl Export {
         let place = format!("{transport}:{}:{name}", made.display());
         output(engine.buildah().args(["push", "--quiet", from, &place]), "exporting").await?;
         let (made, target) = (made.clone(), path.clone());
-        let moved = tokio::task::spawn_blocking(move || put(&made, &target)).await;
-        moved
-            .unwrap_or_else(|panic| Err(io::Error::other(panic)))
-            .map_err(|source| ExportError::Io { path: path.clone(), source })?;
+        let moved = blocking::run(move |stop| put(&made, &target, stop)).await;
+        moved.map_err(|source| ExportError::Io { path: path.clone(), source })?;
         Ok(format!("{transport}:{}", path.display()))
     }
 }
 
 /// Moves the archive to its place, compressed where its name says so. Never over a file that is there.
-fn put(made: &Path, target: &Path) -> io::Result<()> {
+fn put(made: &Path, target: &Path, stop: &Stop) -> io::Result<()> {
     let folder = target.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     // As any new file of the user's; temporary ones are nobody else's business otherwise.
     let mut file = tempfile::Builder::new().permissions(fs::Permissions::from_mode(0o666)).tempfile_in(folder)?;
     let mut archive = File::open(made)?;
     if target.extension().is_some_and(|extension| extension == "gz") {
         let mut encoder = GzEncoder::new(file.as_file_mut(), Compression::default());
-        io::copy(&mut archive, &mut encoder)?;
+        blocking::copy(&mut archive, &mut encoder, stop)?;
         encoder.finish()?;
     } else {
-        io::copy(&mut archive, file.as_file_mut())?;
+        blocking::copy(&mut archive, file.as_file_mut(), stop)?;
     }
     file.as_file().sync_all()?;
     file.persist_noclobber(target).map_err(|error| error.error)?;
@@ -186,7 +185,7 @@ mod tests {
         let (made, target) = (folder.path().join("made"), folder.path().join("a.tar"));
         fs::write(&made, "new").unwrap();
         fs::write(&target, "old").unwrap();
-        assert!(put(&made, &target).is_err());
+        assert!(put(&made, &target, &Stop::default()).is_err());
         assert!(matches!(Export::DockerArchive(target.clone()).check(1), Err(ExportError::Exists { .. })));
         assert_eq!(fs::read(&target).unwrap(), b"old");
         let missing = Export::OciArchive(folder.path().join("no/a.tar"));

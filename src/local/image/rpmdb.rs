@@ -15,6 +15,7 @@ use rustix::fs::{CWD, Mode, OFlags, ResolveFlags, openat, openat2};
 use serde::{Deserialize, Serialize};
 use tokio::io::AsyncReadExt as _;
 
+use crate::blocking::{self, Stop, Stopped};
 use crate::child;
 
 /// Where images have their database, in the order in which it is looked for (`rpmqa.py`).
@@ -152,7 +153,7 @@ pub enum RpmDbError {
 ///
 /// # Errors
 /// When there is one and it cannot be copied.
-pub(crate) fn copy(image_root: &Path, to: &Path) -> Result<Option<RpmDb>, RpmDbError> {
+pub(crate) fn copy(image_root: &Path, to: &Path, stop: &Stop) -> Result<Option<RpmDb>, RpmDbError> {
     let failed = |what: &str| {
         let what = what.to_owned();
         move |source: io::Error| RpmDbError::Copy { what, source }
@@ -168,10 +169,10 @@ pub(crate) fn copy(image_root: &Path, to: &Path) -> Result<Option<RpmDb>, RpmDbE
             let Some(main) = open_file(&opened, files[0]).map_err(failed(folder))? else { continue };
             DirBuilder::new().mode(0o700).create(to).map_err(failed(folder))?;
             let mut left = LARGEST;
-            copy_file(main, &to.join(files[0]), &mut left).map_err(failed(files[0]))?;
+            copy_file(main, &to.join(files[0]), &mut left, stop).map_err(failed(files[0]))?;
             for name in &files[1..] {
                 if let Some(file) = open_file(&opened, name).map_err(failed(name))? {
-                    copy_file(file, &to.join(name), &mut left).map_err(failed(name))?;
+                    copy_file(file, &to.join(name), &mut left, stop).map_err(failed(name))?;
                 }
             }
             if left == 0 {
@@ -198,9 +199,9 @@ fn open_file(folder: &OwnedFd, name: &str) -> io::Result<Option<File>> {
 }
 
 /// Copies at most what is left, and takes it off.
-fn copy_file(from: File, to: &Path, left: &mut u64) -> io::Result<()> {
+fn copy_file(from: File, to: &Path, left: &mut u64, stop: &Stop) -> io::Result<()> {
     let mut copy = OpenOptions::new().write(true).create_new(true).mode(0o600).open(to)?;
-    let copied = io::copy(&mut from.take(*left), &mut copy)?;
+    let copied = blocking::copy(&mut from.take(*left), &mut copy, stop)?;
     *left -= copied;
     Ok(())
 }
@@ -242,7 +243,8 @@ pub(crate) async fn query(database: &RpmDb) -> Result<Vec<Package>, RpmDbError> 
     if let Some(complaint) = complaint.or_else(|| (!success).then(|| "rpm failed without a word".to_owned())) {
         return Err(RpmDbError::Broken(complaint.trim_start_matches("error:").trim().to_owned()));
     }
-    Ok(packages(&String::from_utf8_lossy(&out)))
+    let read = blocking::run(move |stop| packages(&String::from_utf8_lossy(&out), stop)).await;
+    read.map_err(|stopped| RpmDbError::Run(stopped.into()))
 }
 
 async fn run(command: &mut tokio::process::Command) -> Result<(Vec<u8>, Vec<u8>, bool), RpmDbError> {
@@ -273,11 +275,15 @@ async fn run(command: &mut tokio::process::Command) -> Result<(Vec<u8>, Vec<u8>,
 }
 
 /// Reads what `rpm` printed; keys that were imported are listed as packages and are none.
-fn packages(text: &str) -> Vec<Package> {
-    let mut packages: Vec<Package> = text.split(PACKAGE_END).filter_map(package).collect();
+fn packages(text: &str, stop: &Stop) -> Result<Vec<Package>, Stopped> {
+    let mut packages = Vec::new();
+    for text in text.split(PACKAGE_END) {
+        stop.check()?;
+        packages.extend(package(text));
+    }
     packages
         .sort_by(|a, b| (&a.name, &a.arch, &a.version, &a.release).cmp(&(&b.name, &b.arch, &b.version, &b.release)));
-    packages
+    Ok(packages)
 }
 
 fn package(text: &str) -> Option<Package> {
@@ -343,7 +349,7 @@ mod tests {
                     "",
                     none,
                 ]);
-        let packages = packages(&text);
+        let packages = packages(&text, &Stop::default()).unwrap();
         assert_eq!(packages.len(), 1);
         assert_eq!(packages[0].nevra(), "foo-3:1-2.noarch");
         assert_eq!(packages[0].signature.as_deref(), Some("177805a473e0bbd8"));
@@ -358,12 +364,13 @@ mod tests {
         let lib = image.path().join("var/lib");
         fs::create_dir_all(&lib).unwrap();
         std::os::unix::fs::symlink(host.path(), lib.join("rpm")).unwrap();
-        assert_eq!(copy(image.path(), &image.path().join("copy")).unwrap(), None);
+        let copied = || copy(image.path(), &image.path().join("copy"), &Stop::default());
+        assert_eq!(copied().unwrap(), None);
         // The same path inside of the image is what such a link means.
         let inside = image.path().join(host.path().strip_prefix("/").unwrap());
         fs::create_dir_all(&inside).unwrap();
         fs::write(inside.join("rpmdb.sqlite"), "the image's").unwrap();
-        let found = copy(image.path(), &image.path().join("copy")).unwrap().unwrap();
+        let found = copied().unwrap().unwrap();
         assert_eq!(fs::read(found.path.join("rpmdb.sqlite")).unwrap(), b"the image's");
     }
 
@@ -373,10 +380,11 @@ mod tests {
         let rpm = image.path().join("usr/lib/sysimage/rpm");
         fs::create_dir_all(&rpm).unwrap();
         std::os::unix::fs::symlink("/etc/passwd", rpm.join("rpmdb.sqlite")).unwrap();
-        assert!(copy(image.path(), &image.path().join("copy")).is_err());
+        let copied = || copy(image.path(), &image.path().join("copy"), &Stop::default());
+        assert!(copied().is_err());
         fs::remove_file(rpm.join("rpmdb.sqlite")).unwrap();
         let fifo = std::process::Command::new("mkfifo").arg(rpm.join("rpmdb.sqlite")).status().unwrap();
         assert!(fifo.success());
-        assert!(copy(image.path(), &image.path().join("copy")).is_err());
+        assert!(copied().is_err());
     }
 }

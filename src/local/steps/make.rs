@@ -96,7 +96,7 @@ impl Run<'_> {
             secrets: &options.secrets,
             timestamp: self.order.timestamp,
         };
-        if let Err(error) = self.site.store.note_image(&build.what(), &self.site.work, &build.name) {
+        if let Err(error) = self.site.store.note_image(build.what(), &self.site.work, &build.name).await {
             return (Some(log), Err(error.into()));
         }
         let mut interrupt = self.interrupt.clone();
@@ -160,7 +160,8 @@ impl Run<'_> {
 
     /// Removes the images of earlier builds of the same thing, whose place is taken.
     async fn forget_earlier(&self, build: &ArchBuild) {
-        for earlier in self.site.store.take_earlier_images(&build.what(), &self.site.work).unwrap_or_default() {
+        let earlier = self.site.store.take_earlier_images(build.what(), &self.site.work).await;
+        for earlier in earlier.unwrap_or_default() {
             let removed =
                 output(build.engine.quick_buildah().args(["rmi", &earlier]), "removing the last build's image").await;
             if let Err(error) = removed {

@@ -21,7 +21,7 @@ pub(crate) mod yum_repos;
 use std::path::{Path, PathBuf};
 
 use crate::arch;
-use crate::blocking;
+use crate::blocking::{self, Stopped};
 use crate::builder::Interrupt;
 use crate::child;
 use crate::error::ErrorKind;
@@ -188,7 +188,9 @@ impl Begun {
         let site = stoppable(&interrupt, Site::prepare(order, &self.names.id, hub.is_some())).await?;
         let engines = all_storages(&site.machine);
         let left_over = stoppable(&interrupt, async { Ok(site.store.tidy(&engines).await?) }).await?;
-        let results = site.store.results(&self.names.id)?;
+        let (store, id) = (site.store.clone(), self.names.id.clone());
+        let made = async { Ok(blocking::run(move |_| store.results(&id)).await?) };
+        let results = stoppable(&interrupt, made).await?;
         let run = Run {
             order,
             journal: journal(events, &self.names.id, &results)?,
@@ -204,7 +206,9 @@ impl Begun {
             // What was under way may have left a container.
             let _ = site.store.sweep(&engines).await;
         }
-        Ok(run.end(ended, failed_log).await)
+        let ended = run.end(ended, failed_log).await;
+        site.leave().await;
+        Ok(ended)
     }
 }
 
@@ -222,7 +226,9 @@ pub async fn preview(
     let results = site.work.path().to_owned();
     let interrupt = Interrupt::new();
     let run = Run { order, journal: journal(events, &names.id, &results)?, site: &site, results, names, interrupt };
-    run.preview(hub).await
+    let preview = run.preview(hub).await;
+    site.leave().await;
+    preview
 }
 
 impl Site {
@@ -240,6 +246,16 @@ impl Site {
         let prepared = prepare::prepare(order, machine.version, &work.path().join("context")).await?;
         let isolation = Isolation::choose(order.config.isolation.as_deref());
         Ok(Site { work, store, machine, isolation, prepared })
+    }
+
+    /// Removes the build's folder, which may have very many files.
+    async fn leave(self) {
+        let removed = blocking::run(move |_| {
+            drop(self.work);
+            Ok::<_, Stopped>(())
+        });
+        // It always happens: only work that has not begun can be stopped.
+        let _ = removed.await;
     }
 }
 

@@ -1,6 +1,6 @@
 //! What is built, written out for each architecture.
 
-use std::fs::{self};
+use std::fs;
 use std::path::Path;
 
 use similar::TextDiff;
@@ -11,6 +11,7 @@ use super::dockerfile::{self, Author, Changes, StoredNames, Written};
 use super::labels::{self, Automatic};
 use super::prepare::{self, Prepared};
 use super::{ArchBuild, Ready, Run, variant};
+use crate::blocking::{self, Stopped};
 use crate::checkout::dockerfile::Dockerfile;
 use crate::child;
 use crate::local::engine::journal::{Step, StepName};
@@ -105,7 +106,9 @@ impl Run<'_> {
             mounted_repos = Some(folder.path);
         }
         if let (Some(name), Some(path)) = (&bundle, &self.order.config.builder_ca_bundle) {
-            let content = fs::read(path).map_err(|source| LocalError::Result { what: "the CA bundle", source })?;
+            let path = path.clone();
+            let content = blocking::run(move |_| fs::read(path)).await;
+            let content = content.map_err(|source| LocalError::Result { what: "the CA bundle", source })?;
             context.add(name, &content)?;
         }
         context.unignore(self.site.prepared.dockerfile, &dockerfile::injected_names(&names, bundle.as_deref()))?;
@@ -193,18 +196,35 @@ impl Run<'_> {
         arch: &str,
     ) -> Result<Contents, LocalError> {
         let Some(variant) = base.variants.get(arch) else { return Ok(Contents::default()) };
-        let folder = self.order.places.cache.join("contents");
-        let path = folder.join(format!("{}.json", variant.config_digest.trim_start_matches("sha256:")));
-        if let Some(known) = fs::read(&path).ok().and_then(|text| serde_json::from_slice(&text).ok()) {
+        let name = format!("{}.json", variant.config_digest.trim_start_matches("sha256:"));
+        let path = self.order.places.cache.join("contents").join(name);
+        let kept = path.clone();
+        if let Some(known) = blocking::run(move |_| Ok::<_, Stopped>(kept_contents(&kept))).await? {
             return Ok(known);
         }
         let found =
             contents::of(engine, &base.pinned().to_string(), variant.config.has_triggers(), self.site.work.path())
                 .await?;
-        if let (Ok(()), Ok(text)) = (fs::create_dir_all(&folder), serde_json::to_vec(&found)) {
-            let _ = write_private(&path, &text);
-        }
+        let kept = found.clone();
+        let keeping = blocking::run(move |_| {
+            keep_contents(&path, &kept);
+            Ok::<_, Stopped>(())
+        });
+        keeping.await?;
         Ok(found)
+    }
+}
+
+/// A damaged file is as good as none.
+fn kept_contents(path: &Path) -> Option<Contents> {
+    serde_json::from_slice(&fs::read(path).ok()?).ok()
+}
+
+/// Not being able to keep them costs another look.
+fn keep_contents(path: &Path, contents: &Contents) {
+    let made = path.parent().is_some_and(|folder| fs::create_dir_all(folder).is_ok());
+    if let (true, Ok(text)) = (made, serde_json::to_vec(contents)) {
+        let _ = write_private(path, &text);
     }
 }
 

@@ -13,9 +13,6 @@ use super::{ImportError, file_error};
 use crate::blocking::{self, Stop};
 use crate::digest::hex;
 
-/// How much is read before it is looked whether the work is still wanted.
-const PIECE: u64 = 1 << 20;
-
 /// What every file has: name, size and checksum. MD5 is the kind that all hubs take.
 pub(super) async fn described(path: &Path, name: &str, buildroot: String) -> Result<Map<String, Value>, ImportError> {
     let file = path.to_owned();
@@ -61,10 +58,7 @@ pub(super) fn placeholder(path: &Path, text: &str) -> io::Result<()> {
 
 pub(super) fn compress(from: &Path, to: &Path, stop: &Stop) -> io::Result<()> {
     let mut encoder = GzEncoder::new(File::create(to)?, Compression::default());
-    let mut from_file = File::open(from)?;
-    while io::copy(&mut (&mut from_file).take(PIECE), &mut encoder)? > 0 {
-        stop.check()?;
-    }
+    blocking::copy(&mut File::open(from)?, &mut encoder, stop)?;
     encoder.finish()?;
     fs::remove_file(from)
 }

@@ -1,7 +1,7 @@
 //! The metadata of an import, and the files that go with it, as atomic-reactor's `koji_import` makes them.
 
 use std::collections::BTreeMap;
-use std::fs;
+use std::fs::{self, File};
 use std::io;
 use std::path::Path;
 
@@ -49,7 +49,10 @@ impl Import<'_> {
         if let Some(first) = self.images.first() {
             // The log goes on while it is uploaded: what it has now is what is sent.
             let path = self.work.join("workflow.log");
-            fs::copy(&self.workflow_log, &path).map_err(|error| file_error("workflow.log", error))?;
+            let (from, to) = (self.workflow_log.clone(), path.clone());
+            let copied =
+                blocking::run(move |stop| blocking::copy(&mut File::open(from)?, &mut File::create(to)?, stop));
+            copied.await.map_err(|error| file_error("workflow.log", error))?;
             outputs.push(log_output(&path, "workflow.log", "noarch", &buildroot(&first.arch)).await?);
             uploads.push(Upload { path, name: "workflow.log".to_owned() });
         }
