@@ -18,11 +18,12 @@ use fedpkg_container_build::fetch::{
     lookaside_downloads, url_list,
 };
 use fedpkg_container_build::http::{self, ClientOptions};
-use openssl::hash::{MessageDigest, hash};
+use openssl::hash::MessageDigest;
 use reqwest::Client;
 use tempfile::TempDir;
 use url::Url;
 
+use crate::support::digests;
 use crate::support::lookaside::{LAST_MODIFIED_SECONDS, Lookaside};
 
 /// A server, a cache and a build context.
@@ -116,8 +117,7 @@ fn checksum(algorithm: Algorithm, content: &[u8]) -> Checksum {
 }
 
 fn digest(algorithm: Algorithm, content: &[u8]) -> String {
-    let digest = hash(MessageDigest::from_name(algorithm.name()).unwrap(), content).unwrap();
-    digest.iter().map(|byte| format!("{byte:02x}")).collect()
+    digests::digest(MessageDigest::from_name(algorithm.name()).unwrap(), content)
 }
 
 /// Bytes that differ from place to place, so that a part in the wrong place is noticed.

@@ -53,7 +53,7 @@ async fn big_files_take_little_memory() {
         world.server.repeated(&format!("/{name}"), &block, BLOCKS);
         let mut hasher = openssl::hash::Hasher::new(MessageDigest::sha512()).unwrap();
         (0..BLOCKS).for_each(|_| hasher.update(&block).unwrap());
-        let digest: String = hasher.finish().unwrap().iter().map(|byte| format!("{byte:02x}")).collect();
+        let digest = digests::hex(&hasher.finish().unwrap());
         world.download(&name, vec![Checksum::new(Algorithm::Sha512, &digest).unwrap()])
     };
     let downloads: Vec<Download> = (0..20).map(download).collect();

@@ -3,8 +3,9 @@
 use std::fs;
 use std::process::Command;
 
-use openssl::hash::{MessageDigest, hash};
+use openssl::hash::MessageDigest;
 
+use crate::support::digests::digest;
 use crate::support::images::{BaseImage, tree_with_rpm};
 use crate::support::koji_hub::HubOptions;
 use crate::support::local_world::LocalWorld;
@@ -27,10 +28,6 @@ USER 48
 CMD [\"/usr/bin/rpm\", \"--dbpath\", \"/var/lib/rpm\", \"-qa\"]
 ";
 
-fn hex(kind: MessageDigest, content: &[u8]) -> String {
-    hash(kind, content).unwrap().iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
 #[test]
 fn all_steps_in_one_build() {
     let Some(rpms) = Rpms::shared() else { return };
@@ -44,7 +41,7 @@ fn all_steps_in_one_build() {
 
     let server = Lookaside::start();
     let (package, tool) = (fs::read(rpms.path("bar")).unwrap(), b"a tool\n");
-    let sum = hex(MessageDigest::sha512(), &package);
+    let sum = digest(MessageDigest::sha512(), &package);
     server.file(&format!("/lookaside/foo/bar.rpm/sha512/{sum}/bar.rpm"), &package);
     server.file("/files/tool.txt", tool);
     server.file("/repos/extra.repo", b"[extra]\nbaseurl=https://repos.example.com/\n");
@@ -58,7 +55,7 @@ fn all_steps_in_one_build() {
     let list = format!(
         "- url: {0}/files/tool.txt\n  sha256: {1}\n  source-url: {0}/files/src.tar\n  source-sha256: {1}\n",
         server.url(),
-        hex(MessageDigest::sha256(), tool)
+        digest(MessageDigest::sha256(), tool)
     );
     clone.write("fetch-artifacts-url.yaml", &list);
     clone.commit("Use what is fetched");

@@ -2,8 +2,9 @@
 
 use std::fs;
 
-use openssl::hash::{MessageDigest, hash};
+use openssl::hash::MessageDigest;
 
+use crate::support::digests::digest;
 use crate::support::local_world::LocalWorld;
 use crate::support::lookaside::Lookaside;
 
@@ -11,7 +12,7 @@ const DOCKERFILE: &str = "FROM fedora:42\n\
     LABEL com.redhat.component=foo-container name=demo/app version=1.0 release=3\nCOPY . /src/\n";
 
 fn md5(content: &[u8]) -> String {
-    hash(MessageDigest::md5(), content).unwrap().iter().map(|byte| format!("{byte:02x}")).collect()
+    digest(MessageDigest::md5(), content)
 }
 
 fn world(server: &Lookaside) -> Option<LocalWorld> {

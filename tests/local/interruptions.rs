@@ -7,8 +7,9 @@ use std::process::{Child, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
-use openssl::hash::{MessageDigest, hash};
+use openssl::hash::MessageDigest;
 
+use crate::support::digests::digest;
 use crate::support::local_world::LocalWorld;
 use crate::support::lookaside::Lookaside;
 use crate::support::processes::{self, Process};
@@ -19,10 +20,6 @@ use super::failures::running;
 
 /// At how many points builds are killed.
 const POINTS: usize = 20;
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
 
 /// Nothing is left that a build has while it runs.
 fn assert_tidy(world: &LocalWorld, when: &str) {
@@ -194,7 +191,7 @@ fn engines(world: &LocalWorld) -> Vec<Process> {
 fn busy_world(server: &Lookaside) -> Option<LocalWorld> {
     let world = LocalWorld::new()?;
     let content = vec![b'x'; 300_000];
-    let sum = hex(&hash(MessageDigest::sha256(), &content).unwrap());
+    let sum = digest(MessageDigest::sha256(), &content);
     server.file("/big", &content);
     server.throttle(1_500_000);
     let clone = world.clone(&running("sleep 0.3; echo done > /done").replace("RUN", "COPY artifacts/big /\nRUN"));
@@ -227,7 +224,7 @@ fn check_registry(world: &LocalWorld, known: &mut Vec<String>, when: &str) {
 fn check_artifacts(world: &LocalWorld, when: &str) {
     let Ok(entries) = fs::read_dir(world.cache().join("artifacts/sha256")) else { return };
     for path in entries.map(|entry| entry.unwrap().path()).filter(|path| path.extension().is_none()) {
-        let sum = hex(&hash(MessageDigest::sha256(), &fs::read(&path).unwrap()).unwrap());
+        let sum = digest(MessageDigest::sha256(), &fs::read(&path).unwrap());
         assert_eq!(path.file_name().unwrap().to_str(), Some(sum.as_str()), "{when}");
     }
 }

@@ -9,7 +9,8 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 use serde_json::{Value as Json, json};
 
-use super::registry::{Registry, sha256};
+use super::digests::sha256;
+use super::registry::Registry;
 
 /// Programs that busybox stands for.
 const APPLETS: [&str; 26] = [

@@ -1,6 +1,7 @@
 //! What the tests stand on: sandboxes, servers in the test process, and the Python peers.
 #![allow(dead_code, reason = "shared by the test binary and the test hub program, which use different parts")]
 
+pub(crate) mod digests;
 pub(crate) mod faults;
 pub(crate) mod fuzz;
 pub(crate) mod images;

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value as Json;
 use tempfile::TempDir;
 
+use super::digests::sha256;
 use super::koji_hub::tls;
 use super::peers;
 
@@ -211,10 +212,4 @@ impl Drop for Registry {
     fn drop(&mut self) {
         self.stop();
     }
-}
-
-/// `sha256:…` of some bytes.
-pub(crate) fn sha256(bytes: &[u8]) -> String {
-    let digest = openssl::hash::hash(openssl::hash::MessageDigest::sha256(), bytes).expect("a digest");
-    format!("sha256:{}", digest.iter().map(|byte| format!("{byte:02x}")).collect::<String>())
 }

@@ -11,6 +11,8 @@
 #![allow(dead_code, reason = "the tests use the rest of the hub")]
 #![allow(clippy::pedantic, reason = "tests are held to the ordinary lints")]
 
+#[path = "digests.rs"]
+mod digests;
 #[path = "faults.rs"]
 mod faults;
 #[path = "koji_hub/mod.rs"]

@@ -3,7 +3,7 @@
 //! Its functions are `utils.make_name_from_git`, `api._get_binary_container_pipeline_name` and
 //! `user_params.BuildCommon._populate_image_tag`. Neither clock nor randomness is asked here: both come in a [`Postfix`].
 
-use openssl::sha::sha256;
+use crate::digest::sha256_hex;
 
 /// How long repository and branch together with the hyphen between them may be, at most less one.
 const READABLE: usize = 37;
@@ -29,8 +29,8 @@ impl std::fmt::Display for Postfix {
 /// read alike. It begins with a letter or digit, whatever repository and branch are called.
 pub fn base(git_uri: &str, branch: &str) -> String {
     let branch = if branch.is_empty() { NO_BRANCH } else { branch };
-    let digest = sha256(format!("{}{branch}", path(git_uri).trim_start_matches('/')).as_bytes());
-    let hash = format!("{:02x}{:02x}{:x}", digest[0], digest[1], digest[2] >> 4);
+    let hashed = format!("{}{branch}", path(git_uri).trim_start_matches('/'));
+    let hash = sha256_hex(hashed.as_bytes()).chars().take(5).collect();
     let (repository, branch) = readable(repository(git_uri), branch);
     let parts = [repository, branch, hash];
     parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<String>>().join("-")

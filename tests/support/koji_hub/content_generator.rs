@@ -5,9 +5,10 @@
 
 use std::collections::BTreeMap;
 
-use openssl::hash::{MessageDigest, hash};
+use openssl::hash::MessageDigest;
 use serde_json::Value as Json;
 
+use super::super::digests;
 use super::args::Args;
 use super::metadata::{Archive, Checked, Importer, key, python};
 use super::sessions::Caller;
@@ -285,11 +286,10 @@ pub(crate) fn nvr_of(data: &Json) -> Result<[String; 3], HubFault> {
 
 /// Koji's `get_verify_class`, applied; nothing for an empty name.
 pub(crate) fn digest(verify: &str, bytes: &[u8]) -> Result<Option<String>, HubFault> {
-    let hex = |kind| hash(kind, bytes).expect("a digest").iter().map(|byte| format!("{byte:02x}")).collect::<String>();
     Ok(Some(match verify {
         "" => return Ok(None),
-        "md5" => hex(MessageDigest::md5()),
-        "sha256" => hex(MessageDigest::sha256()),
+        "md5" => digests::digest(MessageDigest::md5(), bytes),
+        "sha256" => digests::digest(MessageDigest::sha256(), bytes),
         "adler32" => {
             // Written out, so that the product's library is checked by something else.
             let (a, b) = bytes.iter().fold((1_u32, 0_u32), |(a, b), byte| {
