@@ -20,7 +20,6 @@ const BUILDERS: &[&dyn Builder] = &[
     &tiny::Tiny,
 ];
 
-/// All builders.
 pub(crate) fn all() -> impl Iterator<Item = &'static dyn Builder> {
     BUILDERS.iter().copied()
 }

@@ -157,7 +157,6 @@ enum WhichError {
     /// The same number on several hubs.
     #[error("{id} was submitted from here to several servers: {}", servers.join(", "))]
     Several {
-        /// The id.
         id: String,
         /// Their addresses.
         servers: Vec<String>,

@@ -204,9 +204,7 @@ pub(crate) struct InstanceCredentials {
     pub kerberos_principal: Option<String>,
     /// Credential cache.
     pub kerberos_ccache: Option<String>,
-    /// Client certificate.
     pub client_cert: Option<PathBuf>,
-    /// Its key.
     pub client_key: Option<PathBuf>,
 }
 

@@ -13,9 +13,7 @@ pub(super) fn words(text: &str) -> Vec<String> {
 
 /// One section, with typed lookups. Empty values count as not set.
 pub(super) struct Section<'a> {
-    /// The files.
     pub ini: &'a Ini,
-    /// The section's name.
     pub name: &'a str,
 }
 

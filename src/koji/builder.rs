@@ -330,7 +330,6 @@ impl Watching<'_, '_> {
     }
 }
 
-/// Not a number.
 #[derive(Debug, thiserror::Error)]
 #[error("{0:?} is no Koji task id")]
 struct NoTaskId(String);

@@ -35,7 +35,6 @@ pub(crate) struct Bulk {
 pub(crate) struct BulkError {
     /// How many bytes were read and told before that.
     pub read: u64,
-    /// Why.
     pub why: String,
 }
 

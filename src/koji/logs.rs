@@ -45,7 +45,6 @@ pub(crate) fn arch_of(name: &str) -> Option<&str> {
 pub(crate) struct Piece {
     /// The Koji task that writes the log.
     pub task: i64,
-    /// Which log.
     pub log: Arc<LogId>,
     /// Where the piece begins.
     pub offset: u64,

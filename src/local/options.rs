@@ -5,7 +5,6 @@ use super::image::export::Export;
 /// The options of this builder, as they were given.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct GivenOptions {
-    /// Whether to push.
     pub push: bool,
     /// Where to export to.
     pub exports: Vec<Export>,

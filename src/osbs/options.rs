@@ -25,7 +25,6 @@ pub(crate) struct ClusterOptions {
     pub instance: Option<String>,
     /// The API server.
     pub openshift_url: Option<Address>,
-    /// The namespace.
     pub namespace: Option<String>,
     /// A bearer token.
     pub token: Option<Secret>,
@@ -36,7 +35,6 @@ pub(crate) struct ClusterOptions {
 /// When the PipelineRun is deleted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Cleanup {
-    /// Not at all.
     Never,
     /// When the build succeeded.
     Success,

@@ -95,7 +95,6 @@ impl From<WatchError> for Error {
     }
 }
 
-/// Something that happened.
 enum News {
     Run(Change),
     Task(Change),

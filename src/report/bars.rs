@@ -16,7 +16,6 @@ const MOST_ROWS: usize = 8;
 /// Below so many columns only the line of the build is left.
 const NARROW: u16 = 40;
 
-/// The bars.
 pub(super) struct Bars {
     multi: MultiProgress,
     overall: ProgressBar,
@@ -110,7 +109,6 @@ impl Bars {
     }
 }
 
-/// How rows look.
 struct Look {
     label_width: usize,
     /// None where no row has a bar.

@@ -44,7 +44,6 @@ impl ShownLogs {
         self.names_only = true;
     }
 
-    /// A log appeared.
     pub(super) fn opened(&mut self, log: &Arc<LogId>, arch: Option<&str>) {
         let stem = log.name.strip_suffix(".log").unwrap_or(&log.name);
         let first = self.first_task.get_or_insert_with(|| log.task.clone());

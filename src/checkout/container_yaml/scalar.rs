@@ -3,7 +3,6 @@
 //! `no` is false, `010` is eight, `1:30` is ninety and `2026-01-31` is a date. OSBS reads `container.yaml` with PyYAML, and
 //! its schema then refuses what is not text where text is wanted, such as the tag `1.10`.
 
-/// A scalar's meaning.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) enum Scalar {
     Null,

@@ -22,7 +22,6 @@ pub(super) enum Shape {
     },
     /// The first of these that is of the value's kind.
     Either(&'static [Shape]),
-    /// Also null.
     OrNull(&'static Shape),
 }
 

@@ -123,7 +123,6 @@ impl Store {
         Ok(store)
     }
 
-    /// The folders.
     pub(crate) fn places(&self) -> &Places {
         &self.places
     }
@@ -270,7 +269,6 @@ impl Store {
 }
 
 impl Work {
-    /// The folder.
     pub(crate) fn path(&self) -> &Path {
         &self.path
     }

@@ -12,7 +12,6 @@ pub(crate) struct BuiltImage {
     pub id: String,
     /// Its name in the storage.
     pub name: String,
-    /// Its configuration.
     pub config: ImageConfig,
     /// The same, as it is written.
     pub raw_config: String,

@@ -63,14 +63,12 @@ pub(crate) enum Signed {
     Allowed,
     /// Another key.
     Foreign,
-    /// None.
     Unsigned,
 }
 
 /// A package, and what is to be known of it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(crate) struct Inspected {
-    /// The package.
     #[serde(flatten)]
     pub package: Package,
     /// Whose signature it carries.

@@ -6,7 +6,6 @@ use serde_json::{Value, json};
 use super::rpmdb::Package;
 use crate::digest::sha256_hex;
 
-/// What is described.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Subject<'a> {
     /// The repository's name.
@@ -23,7 +22,6 @@ pub(crate) struct Subject<'a> {
     pub timestamp: &'a str,
 }
 
-/// Makes the document.
 pub(crate) fn build(subject: &Subject<'_>, packages: &[Package]) -> Value {
     let Subject { name, version, arch, id, distribution, timestamp } = *subject;
     let purl = format!("pkg:oci/{}@{}?arch={arch}", encoded(name.rsplit('/').next().unwrap_or(name)), encoded(id));

@@ -73,7 +73,6 @@ pub(crate) struct Pushed {
     pub images: Vec<PushedImage>,
     /// The digest that the tags stand for: of the manifest list, or of the only image.
     pub digest: String,
-    /// Its media type.
     pub media_type: String,
     /// The tags that it has.
     pub tags: Tags,

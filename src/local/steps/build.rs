@@ -32,7 +32,6 @@ pub(crate) struct BuildCall<'a> {
     pub arch: &'a str,
     /// How `RUN` is kept apart.
     pub isolation: &'a str,
-    /// The Dockerfile.
     pub dockerfile: &'a Path,
     /// The folder to build from.
     pub context: &'a Path,
@@ -104,7 +103,6 @@ impl BuildLog {
         &self.path
     }
 
-    /// Its last lines.
     pub(crate) fn last_lines(&self) -> Vec<String> {
         self.tail.lines(TAIL_LINES)
     }

@@ -23,7 +23,6 @@ const IGNORE_FILES: [&str; 2] = [".containerignore", ".dockerignore"];
 /// A folder to build from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct BuildContext {
-    /// The folder.
     pub path: PathBuf,
     /// Submodules that are not there, by their paths.
     pub missing_submodules: Vec<PathBuf>,

@@ -38,7 +38,6 @@ impl Run<'_> {
         })
     }
 
-    /// Pushes.
     pub(super) async fn push(&self, ready: &Ready, finished: &[Finished], tags: &Tags) -> Result<Pushed, LocalError> {
         let mut step = self.journal.begin(StepName::Push).await;
         let pushed = self.push_all(ready, finished, tags, &mut step).await;
@@ -64,7 +63,6 @@ impl Run<'_> {
         Ok(pushed)
     }
 
-    /// Exports.
     pub(super) async fn export(&self, ready: &Ready, finished: &[Finished]) -> Result<(), LocalError> {
         let mut step = self.journal.begin(StepName::Export).await;
         let exported = self.export_all(ready, finished, &mut step).await;

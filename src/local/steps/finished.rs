@@ -12,7 +12,6 @@ pub(crate) struct Finished {
     pub arch: String,
     /// The storage it is in.
     pub engine: Engine,
-    /// The image.
     pub image: BuiltImage,
     /// What is in it.
     pub contents: Contents,

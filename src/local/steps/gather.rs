@@ -203,7 +203,6 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// Repository files.
     async fn repos(&self, hub: Option<&mut Hub>) -> Result<Vec<RepoFile>, LocalError> {
         if !self.has_repos() {
             return Ok(Vec::new());

@@ -123,7 +123,6 @@ impl ImportError {
     }
 }
 
-/// What is imported.
 pub(crate) struct Import<'a> {
     /// The build that was asked for.
     pub order: &'a LocalOrder<'a>,

@@ -30,7 +30,6 @@ pub(crate) struct Prepared {
     pub context: BuildContext,
     /// The name of the Dockerfile in it.
     pub dockerfile: &'static str,
-    /// Its text.
     pub text: String,
     /// The same, as the engine reads it.
     pub file: BuildFile,

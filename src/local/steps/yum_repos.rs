@@ -25,12 +25,10 @@ const LONGEST: usize = 1 << 20;
 const FALSE: [&str; 4] = ["0", "no", "false", "off"];
 const QUOTES: [char; 2] = ['"', '\''];
 
-/// A repository file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct RepoFile {
     /// Its name in the image, such as `extra-25fcb.repo`.
     pub name: String,
-    /// What it holds.
     pub content: Vec<u8>,
     /// Where it is from.
     pub origin: String,

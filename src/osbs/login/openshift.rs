@@ -39,7 +39,6 @@ pub(crate) struct Sources<'a> {
     pub token: Option<Secret>,
     /// `--token-file`.
     pub token_file: Option<PathBuf>,
-    /// The home folder.
     pub home: Option<&'a Path>,
 }
 
@@ -51,7 +50,6 @@ pub(crate) struct Access {
     pub url: Url,
     /// The namespace of builds.
     pub namespace: String,
-    /// Who we are.
     pub login: Login,
     /// What is odd about the token.
     pub warnings: Vec<TokenWarning>,

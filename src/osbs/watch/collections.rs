@@ -101,11 +101,8 @@ fn encoded(name: &str, value: &str) -> String {
 
 /// What a collection tells, and whom.
 pub(crate) struct Observer<T> {
-    /// The server.
     pub cluster: Arc<Cluster>,
-    /// What to watch.
     pub selection: Selection,
-    /// Where changes go.
     pub changes: mpsc::Sender<T>,
     /// Makes one out of a change.
     pub tell: fn(Change) -> T,
@@ -119,7 +116,6 @@ enum End {
     Ended,
     /// The version that it began at is forgotten.
     Forgotten,
-    /// It broke.
     Broken(ClusterError),
     /// Nobody listens any more.
     Unheard,

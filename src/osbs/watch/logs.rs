@@ -48,9 +48,7 @@ const FORBIDDEN_TRIES: u32 = 3;
 pub(crate) enum Stage {
     /// It has not begun.
     Waiting,
-    /// It runs.
     Running,
-    /// It has ended.
     Ended,
     /// Its pod is gone.
     Gone,
@@ -59,7 +57,6 @@ pub(crate) enum Stage {
 /// What a log was about, besides what was shown of it.
 #[derive(Debug)]
 pub(crate) struct Followed {
-    /// Which log.
     pub log: Arc<LogId>,
     /// The pod and the container that wrote it.
     pub container: (String, String),
@@ -78,9 +75,7 @@ pub(crate) struct Readable {
 
 /// One container's log.
 pub(crate) struct Follower {
-    /// The server.
     pub cluster: Arc<Cluster>,
-    /// The pod.
     pub pod: String,
     /// The container in it.
     pub container: String,
@@ -117,7 +112,6 @@ enum End {
 /// Connections in a row that brought nothing.
 #[derive(Debug, Clone, Copy, Default)]
 struct Vain {
-    /// All of them.
     all: u32,
     /// Those that were begun after the container had ended.
     late: u32,
@@ -127,7 +121,6 @@ struct Vain {
 
 /// What is to be done after a connection.
 enum Verdict {
-    /// Another one.
     Again,
     /// That was all there is.
     Whole,

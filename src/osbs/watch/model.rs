@@ -36,7 +36,6 @@ const STUCK: [&str; 5] = [
 /// Something to do, besides telling.
 #[derive(Debug)]
 pub(crate) enum Action {
-    /// Tell an event.
     Tell(BuildEvent),
     /// Follow a container's log.
     Follow(Follow),
@@ -45,9 +44,7 @@ pub(crate) enum Action {
 /// A log to follow.
 #[derive(Debug)]
 pub(crate) struct Follow {
-    /// The pod.
     pub pod: String,
-    /// The container.
     pub container: String,
     /// Its name in the build.
     pub log: Arc<LogId>,
