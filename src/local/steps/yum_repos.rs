@@ -192,7 +192,7 @@ pub(crate) fn of_target(target: &str, topurl: &str, build_tag: &str, repo: i64, 
         content.push_str(&format!("proxy={proxy}\n"));
     }
     let name = named(target, &format!("{YUM_REPOS_DIR}/{target}")).unwrap_or_else(|| "koji-target.repo".to_owned());
-    RepoFile { name, content: content.into_bytes(), origin: base }
+    RepoFile { name, content: content.into_bytes(), origin: shown(&base) }
 }
 
 /// What the sections of a repository file say, names and keys in lower case; nothing where it is no INI file.
@@ -247,6 +247,13 @@ mod tests {
     #![allow(clippy::unwrap_used, reason = "a test that cannot go on shall stop")]
 
     use super::*;
+
+    #[test]
+    fn who_reads_a_targets_repository_is_for_its_server_alone() {
+        let file = of_target("f42", "https://bob:s3cr3t@kojipkgs.example.com/", "f42-build", 7, None);
+        assert_eq!(file.origin, "https://kojipkgs.example.com/repos/f42-build/7/$basearch");
+        assert!(String::from_utf8_lossy(&file.content).contains("baseurl=https://bob:s3cr3t@kojipkgs.example.com/"));
+    }
 
     #[test]
     fn names_have_the_hash_of_the_url() {
