@@ -136,10 +136,9 @@ with_apt() {
 }
 
 install_debian() {
-  # Some of what buildah recommends: a network and a file system. Not a runtime: where there is one, RUN is run by it, and not
-  # every machine lets it (a container of its own, limits that cannot be raised); without, a changed root isolates RUN.
+  # Some of what buildah recommends: a network, a file system, and a runtime that isolates RUN where the machine lets it.
   local packages=(ca-certificates git gcc make pkg-config libssl-dev libkrb5-dev libclang-dev cmake
-    buildah netavark fuse-overlayfs uidmap skopeo rpm)
+    buildah crun netavark fuse-overlayfs uidmap skopeo rpm)
   [ "$what" = program ] || packages+=(docker-registry busybox-static python3)
   if [ "$what" = tests ]; then
     packages+=(krb5-kdc krb5-admin-server krb5-user apache2-bin libapache2-mod-auth-gssapi
@@ -152,7 +151,7 @@ install_debian() {
 
 install_fedora() {
   local packages=(ca-certificates git gcc make pkgconf-pkg-config openssl-devel krb5-devel clang-devel cmake
-    buildah netavark fuse-overlayfs shadow-utils skopeo rpm)
+    buildah crun netavark fuse-overlayfs shadow-utils skopeo rpm)
   [ "$what" = program ] || packages+=(busybox python3)
   if [ "$what" = tests ]; then
     packages+=(krb5-server krb5-workstation httpd mod_auth_gssapi python3-devel python3-rpm man-db groff-base rpm-build

@@ -212,7 +212,7 @@ pub async fn output(command: &mut Command, what: &str) -> Result<Vec<u8>, Engine
     tokio::try_join!(read_out, read_err).map_err(cannot)?;
     let status = child.wait().await.map_err(cannot)?;
     group.ended();
-    judge(status, &err, &program, what, EngineTrouble::of)?;
+    judge(status, &program, what, || trouble::of_call(&err))?;
     Ok(out)
 }
 
@@ -272,7 +272,7 @@ pub async fn stream(
     if deadline.is_some() {
         return Err(EngineError::Interrupted { what: what.to_owned() });
     }
-    judge(status, tail.bytes(), &program, what, EngineTrouble::of_build)
+    judge(status, &program, what, || trouble::of_build(tail.bytes()))
 }
 
 async fn sleep_until(deadline: Option<tokio::time::Instant>) {
@@ -297,12 +297,12 @@ fn name_of(command: &Command) -> String {
     Path::new(program).file_name().unwrap_or(OsStr::new("?")).to_string_lossy().into_owned()
 }
 
+/// `why` reads what the child said of its end.
 fn judge(
     status: ExitStatus,
-    stderr: &[u8],
     program: &str,
     what: &str,
-    trouble_of: fn(&str) -> EngineTrouble,
+    why: impl FnOnce() -> (String, EngineTrouble),
 ) -> Result<(), EngineError> {
     if status.success() {
         return Ok(());
@@ -311,8 +311,7 @@ fn judge(
     let Some(code) = status.code() else {
         return Err(EngineError::Killed { what, program, signal: status.signal().unwrap_or_default() });
     };
-    let message = trouble::verdict(stderr);
-    let trouble = trouble_of(&message);
+    let (message, trouble) = why();
     Err(EngineError::Failed { what, program, code, message, trouble })
 }
 

@@ -187,7 +187,7 @@ async fn version_text(engine: &Engine, store: &Store) -> Result<String, SetupErr
 }
 
 /// What tells one program from another: where it is, how long it is, and from when.
-fn identity(program: &Path) -> Option<String> {
+pub(super) fn identity(program: &Path) -> Option<String> {
     let path = if program.components().count() > 1 { program.to_owned() } else { child::in_path(program)? };
     let metadata = fs::metadata(&path).ok()?;
     let changed = metadata.modified().ok()?.duration_since(std::time::UNIX_EPOCH).ok()?;

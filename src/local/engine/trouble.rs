@@ -94,7 +94,7 @@ const NO_USER_NAMESPACES: &str = "Error during unshare(CLONE_NEWUSER)";
 impl EngineTrouble {
     /// Reads it out of the verdict of an engine that was to do something of its own, such as pulling. A reason stands behind what
     /// it is the reason of, and what mirrors said before what the registry said: the last sign counts.
-    pub fn of(verdict: &str) -> EngineTrouble {
+    fn of(verdict: &str) -> EngineTrouble {
         let signs = SIGNS.iter().flat_map(|(trouble, signs)| signs.iter().map(move |sign| (*trouble, *sign)));
         let found = signs.filter_map(|(trouble, sign)| Some((verdict.rfind(sign)?, trouble)));
         found.max_by_key(|(at, _)| *at).map_or(EngineTrouble::Unknown, |(_, trouble)| trouble)
@@ -102,7 +102,7 @@ impl EngineTrouble {
 
     /// The same for an engine that carried out a Dockerfile. It asks no registry for that; what can be the machine's fault is told,
     /// and only where it is the innermost reason.
-    pub fn of_build(verdict: &str) -> EngineTrouble {
+    fn of_build(verdict: &str) -> EngineTrouble {
         let reason = verdict.rsplit("\": ").next().unwrap_or(verdict);
         match EngineTrouble::of(reason) {
             EngineTrouble::DiskFull if reason.ends_with("no space left on device") => EngineTrouble::DiskFull,
@@ -163,8 +163,31 @@ impl EngineTrouble {
     }
 }
 
+/// What an engine says before it gives up because of the runtime, with words that say nothing.
+const NO_CONTAINER: &str = "error running container: ";
+/// Those words.
+const RUNTIME_ENDED: &str = "while running runtime: exit status ";
+
+/// What an engine that did something of its own says of its failure on standard error, and what that means.
+pub(super) fn of_call(stderr: &[u8]) -> (String, EngineTrouble) {
+    let text = String::from_utf8_lossy(stderr);
+    let verdict = verdict(stderr);
+    let reason = text.lines().rev().find_map(|line| line.strip_prefix(NO_CONTAINER));
+    let verdict =
+        reason.filter(|_| verdict.starts_with(RUNTIME_ENDED)).map_or(verdict, |reason| reason.trim().to_owned());
+    let trouble = EngineTrouble::of(&verdict);
+    (verdict, trouble)
+}
+
+/// The same of an engine that carried out a Dockerfile, among whose own words are those of what `RUN` started.
+pub(super) fn of_build(stderr: &[u8]) -> (String, EngineTrouble) {
+    let verdict = verdict(stderr);
+    let trouble = EngineTrouble::of_build(&verdict);
+    (verdict, trouble)
+}
+
 /// The line of standard error that says why an engine ended, without the words that every error has.
-pub(crate) fn verdict(stderr: &[u8]) -> String {
+fn verdict(stderr: &[u8]) -> String {
     let text = String::from_utf8_lossy(stderr);
     let said = || text.lines().rev().map(str::trim).filter(|line| !line.is_empty());
     let is_verdict = |line: &&str| line.starts_with("Error:") || line.contains("level=fatal");
@@ -225,5 +248,16 @@ mod tests {
         assert_eq!(verdict(fatal.as_bytes()), "Error parsing image name \"docker://a\": EOF");
         assert_eq!(verdict(b"first\nlast\n\n"), "last");
         assert_eq!(verdict(b""), "it did not say why");
+    }
+
+    #[test]
+    fn a_runtime_that_starts_no_container_says_why() {
+        let stderr = b"error running container: from /usr/bin/crun creating container for [/usr/bin/true]: setrlimit \
+            (RLIM_MEMLOCK): Operation not permitted\n: exit status 1\ntime=\"T\" level=error msg=\"did not get container \
+            create message from subprocess: EOF\"\nError: while running runtime: exit status 1\n";
+        let why = "from /usr/bin/crun creating container for [/usr/bin/true]: setrlimit (RLIM_MEMLOCK): Operation not permitted";
+        assert_eq!(of_call(stderr), (why.to_owned(), EngineTrouble::Unknown));
+        // RUN may have printed that.
+        assert_eq!(of_build(stderr).0, "while running runtime: exit status 1");
     }
 }

@@ -244,7 +244,8 @@ impl Site {
         let (store, work) = opened.await?;
         let machine = Machine::probe(order.config, order.guard.clone(), &store, work.path()).await?;
         let prepared = prepare::prepare(order, machine.version, &work.path().join("context")).await?;
-        let isolation = Isolation::choose(order.config.isolation.as_deref());
+        let configured = order.config.isolation.as_deref();
+        let isolation = Isolation::choose(configured, &machine.engine, &store.places().cache).await;
         Ok(Site { work, store, machine, isolation, prepared })
     }
 
