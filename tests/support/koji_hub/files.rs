@@ -1,6 +1,6 @@
 //! Files below `topurl`, with ranges; and Greenwave's validation.
 
-use axum::body::Body;
+use axum::body::{Body, to_bytes};
 use axum::http::{HeaderMap, Response, StatusCode, header};
 use bytes::Bytes;
 
@@ -54,15 +54,16 @@ pub(crate) fn serve(file: Option<Bytes>, headers: &HeaderMap) -> Response<Body> 
         .expect("a response")
 }
 
-/// The same answer, which says that it begins one byte later.
-pub(crate) fn elsewhere(mut response: Response<Body>) -> Response<Body> {
-    let range = response.headers().get(header::CONTENT_RANGE).and_then(|range| range.to_str().ok());
+/// The answer to another range, which begins one byte later, as it says.
+pub(crate) async fn elsewhere(response: Response<Body>) -> Response<Body> {
+    let (mut parts, body) = response.into_parts();
+    let bytes = to_bytes(body, usize::MAX).await.expect("a body of ours");
+    let range = parts.headers.get(header::CONTENT_RANGE).and_then(|range| range.to_str().ok());
     let first = range.and_then(|range| range.strip_prefix("bytes ")?.split('-').next()?.parse::<usize>().ok());
-    if let Some(first) = first {
-        let range = format!("bytes {}-{}/*", first + 1, first + 1_000_000).parse().expect("a header");
-        response.headers_mut().insert(header::CONTENT_RANGE, range);
-    }
-    response
+    let Some(first) = first else { return Response::from_parts(parts, bytes.into()) };
+    let range = format!("bytes {}-{}/*", first + 1, first + bytes.len() - 1).parse().expect("a header");
+    parts.headers.insert(header::CONTENT_RANGE, range);
+    Response::from_parts(parts, bytes.slice(1..).into())
 }
 
 fn whole(bytes: Bytes) -> Response<Body> {

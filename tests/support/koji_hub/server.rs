@@ -53,7 +53,7 @@ pub(crate) async fn answer(shared: Arc<Shared>, request: Request<Incoming>, name
     match fault {
         Some(Fault::LoseAnswer) => Err(closed()),
         Some(Fault::CutBody) => cut(response).await,
-        Some(Fault::OtherRange) => Ok(files::elsewhere(response)),
+        Some(Fault::OtherRange) => Ok(files::elsewhere(response).await),
         _ => Ok(response),
     }
 }
