@@ -4,7 +4,6 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::{Duration, Instant};
 
 use fedpkg_container_build::config::ini::{Ini, IniError};
 use fedpkg_container_build::config::koji::{AuthType, KojiProfile, KojiRoots};
@@ -214,13 +213,8 @@ fn same_complaint(ours: &str, theirs: &str) {
 
 #[test]
 fn no_bytes_make_the_reader_panic() {
-    let until = Instant::now() + Duration::from_secs(1);
     let mut random = Random(0x5eed);
-    for seed in 0.. {
-        if Instant::now() > until {
-            assert!(seed > 100, "only {seed} rounds in a second");
-            break;
-        }
+    for seed in 0..1000 {
         let bytes = if seed % 2 == 0 { random_bytes(&mut random) } else { mutated_case(&mut random, seed) };
         let mut ini = Ini::new();
         if ini.read_bytes(&bytes, Path::new("fuzz.conf")).is_err() {

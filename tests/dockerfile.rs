@@ -6,7 +6,6 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::{Duration, Instant};
 
 use fedpkg_container_build::checkout::dockerfile::{Dockerfile, DockerfileError, Instruction};
 use serde::Deserialize;
@@ -120,13 +119,8 @@ fn python_readings(python: &Path, folders: &[&Path]) -> BTreeMap<String, Theirs>
 
 #[test]
 fn no_bytes_make_the_reader_panic() {
-    let until = Instant::now() + Duration::from_secs(1);
     let mut random = Random(0x5eed);
-    for seed in 0.. {
-        if Instant::now() > until {
-            assert!(seed > 100, "only {seed} rounds in a second");
-            break;
-        }
+    for seed in 0..1000 {
         let bytes = if seed % 2 == 0 { random_bytes(&mut random) } else { mutated_file(&mut random, seed) };
         if let Ok(read) = Dockerfile::parse(&bytes, Path::new("fuzz")) {
             for found in read.instructions {

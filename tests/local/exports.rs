@@ -4,11 +4,11 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
-use std::time::Instant;
 
 use serde_json::Value as Json;
 
 use crate::support::local_world::{DOCKERFILE, LocalWorld};
+use crate::support::processes;
 use crate::support::world::PATIENCE;
 
 /// The folder that images are exported to, empty.
@@ -16,6 +16,13 @@ fn folder(world: &LocalWorld) -> PathBuf {
     let folder = world.sandbox.root().join("exports");
     fs::create_dir(&folder).unwrap();
     folder
+}
+
+/// Has builds use a shell script in place of buildah.
+fn wrap_buildah(world: &LocalWorld, script: &str) {
+    let wrapper = world.sandbox.write("wrapped-buildah", &format!("#!/bin/sh\n{script}"));
+    fs::set_permissions(&wrapper, fs::Permissions::from_mode(0o755)).unwrap();
+    world.configure(&format!("buildah = {}\n", wrapper.display()));
 }
 
 fn succeed(command: &mut Command) -> Output {
@@ -144,13 +151,12 @@ fn a_file_that_comes_meanwhile_is_left_alone() {
     let Some(world) = LocalWorld::new() else { return };
     let folder = folder(&world);
     let target = folder.join("a.tar");
-    world.clone(&DOCKERFILE.replace("echo hello > /hello", "sleep 2"));
-    let run = world.start(&["--export", &format!("docker-archive:{}", target.display())]);
-    let begun = Instant::now();
-    while !world.cache().join("storage").exists() {
-        assert!(begun.elapsed() < PATIENCE);
-        std::thread::sleep(std::time::Duration::from_millis(10));
-    }
+    // buildah that has not done with building before the file is there.
+    let waiting = format!("while ! test -e '{}'; do sleep 0.05; done", target.display());
+    wrap_buildah(&world, &format!("buildah \"$@\" || exit\ncase \"$*\" in *' build '*) {waiting};; esac\n"));
+    world.clone(DOCKERFILE);
+    let mut run = world.start(&["--export", &format!("docker-archive:{}", target.display())]);
+    run.read_until("STEP 1");
     fs::write(&target, "mine").unwrap();
     let run = run.finish();
     assert_eq!(run.status, Some(1), "{run}");
@@ -163,19 +169,10 @@ fn an_export_that_is_stopped_leaves_no_file() {
     let Some(world) = LocalWorld::new() else { return };
     let folder = folder(&world);
     // buildah that does not get done once it has begun to write.
-    let wrapper = world.sandbox.write(
-        "slow-buildah",
-        "#!/bin/sh\ncase \"$*\" in *docker-archive:*) touch \"$HOME/writing\"; sleep 60;; esac\nexec buildah \"$@\"\n",
-    );
-    fs::set_permissions(&wrapper, fs::Permissions::from_mode(0o755)).unwrap();
-    world.configure(&format!("buildah = {}\n", wrapper.display()));
+    wrap_buildah(&world, "case \"$*\" in *docker-archive:*) sleep 60.25;; esac\nexec buildah \"$@\"\n");
     world.clone(DOCKERFILE);
     let run = world.start(&["--export", &format!("docker-archive:{}/a.tar", folder.display())]);
-    let begun = Instant::now();
-    while !world.sandbox.home().join("writing").exists() {
-        assert!(begun.elapsed() < PATIENCE);
-        std::thread::sleep(std::time::Duration::from_millis(10));
-    }
+    processes::wait_for("sleep 60.25", PATIENCE);
     run.signal("INT");
     let run = run.finish();
     assert_eq!(run.status, Some(130), "{run}");

@@ -6,6 +6,7 @@ use std::process::Command;
 
 use super::images::BaseImage;
 use super::koji_hub::{Hub, HubOptions};
+use super::processes;
 use super::registry::{Registry, RegistryOptions, image_tools};
 use super::sandbox::{Finished, Repository, Sandbox};
 use super::world::{PASSWORD, Running, write_profile};
@@ -42,6 +43,8 @@ impl LocalWorld {
         if !image_tools() {
             return None;
         }
+        // Whoever loses his parent when a build is killed is still a test's.
+        processes::adopt();
         let registry = Registry::with(options);
         let base = BaseImage::default().push(&registry, "fedora:42");
         let sandbox = Sandbox::new();
