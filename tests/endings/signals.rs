@@ -55,10 +55,12 @@ fn ended(running: Running<'_>, (signal, code): (&str, i32), moment: &Moment) -> 
 #[test]
 fn a_signal_ends_what_waits_for_a_hub() {
     const BUILD: &[&str] = &["container-build", "--build-with", "koji"];
+    const NOWAIT: &[&str] = &["container-build", "--build-with", "koji", "--nowait"];
     const MOMENTS: &[Moment] = &[
         Moment::of("login", BUILD, "login"),
         Moment::of("questions", BUILD, "getBuildTarget"),
         Moment::of("submit under way", BUILD, "buildContainer").late().creates(),
+        Moment::of("submit under way of a build that is not watched", NOWAIT, "buildContainer").late().creates(),
         Moment::of("watch", BUILD, "getTaskInfo").creates(),
         Moment::of("check", &["check"], "getBuildTarget"),
         Moment::of("watch of an older build", &["watch", "--last"], "getTaskInfo"),

@@ -61,6 +61,19 @@ fn cancel_waits_for_the_end() {
 }
 
 #[test]
+fn a_cancel_that_was_never_sent_is_known_not_to_have_happened() {
+    let world = World::new();
+    let _clone = world.clone();
+    assert_eq!(world.run(&["--nowait"]).status, Some(0));
+    let mut command = world.command(&["cancel", "--last"]);
+    command.env("FEDPKG_CONTAINER_BUILD_PASSWORD", "wrong");
+    let run = world.sandbox.finish(command);
+    assert_eq!(run.status, Some(5), "{run}");
+    assert!(!run.stderr.contains("not known"), "{run}");
+    assert!(world.hub.calls("cancelTask").is_empty());
+}
+
+#[test]
 fn what_has_ended_is_not_cancelled_and_that_is_an_error() {
     let world = World::new();
     let _clone = world.clone();
