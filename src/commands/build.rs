@@ -12,7 +12,6 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::event::{BuildEvent, BuildId};
 use crate::exit_code::ExitCode;
 use crate::gating;
-use crate::request::check;
 
 use super::prepare::{self, Wanted};
 use super::watch::{read_by_somebody, watched};
@@ -83,7 +82,7 @@ async fn with_order(
     follow: &FollowArgs,
     creation: &mut Creation,
 ) -> Result<End> {
-    check_server(context, wanted, order, wish).await?;
+    check_server(context, wanted, builder, order, wish).await?;
     if wish.is_dry {
         let run = said(context, format!("an answer of {}", order.server()), order.preview()).await?;
         context.tell(BuildEvent::DryRun(Box::new(run.masked()))).await;
@@ -113,7 +112,13 @@ async fn with_order(
 }
 
 /// Has the server say what it would refuse. A dry run does without a server that does not answer.
-async fn check_server(context: &Context, wanted: &Wanted, order: &mut dyn Order, wish: Wish<'_>) -> Result<()> {
+async fn check_server(
+    context: &Context,
+    wanted: &Wanted,
+    builder: &dyn Builder,
+    order: &mut dyn Order,
+    wish: Wish<'_>,
+) -> Result<()> {
     let answers = match said(context, format!("an answer of {}", order.server()), order.ask()).await {
         Ok(answers) => answers,
         Err(error) if wish.is_dry && error.kind() == ErrorKind::Network => {
@@ -123,7 +128,7 @@ async fn check_server(context: &Context, wanted: &Wanted, order: &mut dyn Order,
         Err(error) => return Err(error),
     };
     let Some(answers) = answers else { return Ok(()) };
-    let findings = check::check_hub(&answers, wish.request, wish.files);
+    let findings = prepare::check_answers(&answers, wish, &builder.rules());
     context.findings(&findings).await;
     if wanted.force {
         return Ok(());

@@ -9,7 +9,7 @@ use crate::cli::CheckArgs;
 use crate::config::rpkg::RpkgConfig;
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::{BuildEvent, CheckReport, Finding};
-use crate::request::check::{self, FileReport};
+use crate::request::check::FileReport;
 use crate::request::{Artifact, BuildRequest};
 
 use super::prepare::{self, Wanted};
@@ -38,7 +38,8 @@ pub(super) async fn run(context: &Context, arguments: &CheckArgs) -> Result<End>
         let mut order = builder.order(context.setting(Ok(&config), &wanted.own), wish).await?;
         let answers = said(context, format!("an answer of {}", order.server()), order.ask()).await;
         order.close().await;
-        let found = answers?.map(|answers| check::check_hub(&answers, &request, &files)).unwrap_or_default();
+        let rules = builder.rules();
+        let found = answers?.map(|answers| prepare::check_answers(&answers, wish, &rules)).unwrap_or_default();
         drop(order);
         context.findings(&found).await;
         files.findings.extend(found);

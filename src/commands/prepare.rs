@@ -3,12 +3,13 @@
 
 use std::path::Path;
 
-use crate::builder::{Builder, OwnOptions, Rules};
+use crate::builder::{Builder, OwnOptions, Rules, Wish};
 use crate::checkout::Checkout;
 use crate::cli::{BuildArgs, ContainerBuildArgs};
 use crate::config::rpkg::RpkgConfig;
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::{BuilderName, Finding};
+use crate::request::check::answers::Answers;
 use crate::request::check::{self, FileReport};
 use crate::request::plan::{self, PlanError, PlanInput};
 use crate::request::{Artifact, BuildOptions, BuildRequest};
@@ -165,6 +166,13 @@ pub(crate) async fn check_files(
         files
     })
     .await
+}
+
+/// What the server's answers say, without what is another builder's rule.
+pub(crate) fn check_answers(answers: &Answers, wish: Wish<'_>, rules: &Rules) -> Vec<Finding> {
+    let mut findings = check::check_hub(answers, wish.request, wish.files);
+    findings.retain(|finding| !rules.forgiven.contains(&finding.id));
+    findings
 }
 
 /// The error that ends a build or a check in which errors were found.

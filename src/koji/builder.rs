@@ -9,7 +9,6 @@ use super::call::Call;
 use super::cancel::{CancelError, cancel};
 use super::session::Session;
 use super::submit::{self, Baseline, SubmitError};
-use super::target_cache::TargetCache;
 use super::watch::{WatchOptions, wants_login, watch};
 use super::xmlrpc::Value;
 use super::{hub, questions};
@@ -168,8 +167,7 @@ impl Order for KojiOrder<'_> {
             if !self.wish.is_dry || self.profile.force_auth {
                 hub::log_in(&mut self.session, &self.profile, &self.setting).await?;
             }
-            let environment = self.setting.environment;
-            let cache = TargetCache::locate(environment.cache_home.as_deref(), environment.home.as_deref());
+            let cache = hub::targets(&self.setting);
             let questions = check::questions(self.wish.request, self.wish.files);
             let (answers, baseline) = questions::ask(&mut self.session, &questions, &cache).await?;
             self.baseline = baseline;

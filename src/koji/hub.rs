@@ -4,6 +4,7 @@ use super::auth::{self, Available, Credentials};
 use super::outcome::HubLinks;
 use super::retry::RetryPolicy;
 use super::session::{HubSettings, Session};
+use super::target_cache::TargetCache;
 use crate::builder::{Known, Setting};
 use crate::config::koji::{AuthType, KojiProfile, KojiRoots};
 use crate::credentials::Secret;
@@ -88,6 +89,12 @@ pub(crate) fn settings(profile: &KojiProfile) -> HubSettings {
 pub(crate) fn links(profile: &KojiProfile) -> HubLinks {
     let trimmed = |url: &str| url.trim_end_matches('/').to_owned();
     HubLinks { weburl: Some(trimmed(&profile.weburl)), topurl: profile.topurl.as_deref().map(trimmed) }
+}
+
+/// The build targets seen so far.
+pub(crate) fn targets(setting: &Setting<'_>) -> TargetCache {
+    let environment = setting.environment;
+    TargetCache::locate(environment.cache_home.as_deref(), environment.home.as_deref())
 }
 
 /// Prepares an anonymous connection.

@@ -22,8 +22,10 @@ use crate::event::{BuilderName, DryRun, Manner, ProgressFrom, TaskId, TaskState}
 use crate::fetch::AllowedDomains;
 use crate::http::ClientOptions;
 use crate::koji;
+use crate::koji::questions;
 use crate::koji::retry::RetryPolicy;
 use crate::koji::session::Session;
+use crate::request::check;
 use crate::request::check::answers::Answers;
 use crate::request::{Artifact, BuildRequest};
 
@@ -70,7 +72,7 @@ impl Builder for Local {
     }
 
     /// That the commit is on the server, that architectures are chosen for scratch builds only and that the file is called Dockerfile are
-    /// rules of others.
+    /// rules of others; so is everything that is about builds on a hub's own builders.
     fn rules(&self) -> Rules {
         let work_tree = WorkTree {
             is_wanted: |own| own.get::<GivenOptions>().dirty,
@@ -80,7 +82,13 @@ impl Builder for Local {
             fetches: false,
             arches_of_target: false,
             gating: false,
-            forgiven: &["arches-not-allowed", "no-dockerfile"],
+            forgiven: &[
+                "arches-not-allowed",
+                "no-dockerfile",
+                "no-container-plugin",
+                "build-tag-without-arches",
+                "arch-not-in-tag",
+            ],
             is_of_profile: false,
             work_tree: Some(work_tree),
         }
@@ -122,7 +130,7 @@ struct LocalBuild<'a> {
     config: LocalConfig,
     options: GivenOptions,
     begun: Option<Begun>,
-    /// The hub that was logged in to before the build.
+    /// The hub that was asked before the build; for a build that is no dry run there is a session on it.
     hub: Option<Hub>,
 }
 
@@ -196,14 +204,18 @@ impl LocalBuild<'_> {
         Ok(hub)
     }
 
-    async fn build(&mut self, logs: &LogChoice, interrupt: &Interrupt) -> Result<Watched> {
-        let begun = self.begun.take().ok_or_else(|| Error::new(ErrorKind::Internal, NotBegun))?;
-        let logged_in = self.hub.take();
-        let order = self.order()?;
-        let mut hub = match logged_in {
+    /// The hub that was asked already, else the configured one.
+    async fn take_hub(&mut self) -> Option<Hub> {
+        match self.hub.take() {
             Some(hub) => Some(hub),
             None => self.hub().await,
-        };
+        }
+    }
+
+    async fn build(&mut self, logs: &LogChoice, interrupt: &Interrupt) -> Result<Watched> {
+        let begun = self.begun.take().ok_or_else(|| Error::new(ErrorKind::Internal, NotBegun))?;
+        let mut hub = self.take_hub().await;
+        let order = self.order()?;
         let choice = logs.clone();
         // A log goes by its architecture, too: `x86_64` is short for `x86_64-build`.
         let events = self.setting.events.telling(move |name, arch| choice.wants([name].into_iter().chain(arch), arch));
@@ -234,17 +246,21 @@ impl Order for LocalBuild<'_> {
                 let short = commit.get(..12).unwrap_or(commit);
                 self.setting.note(format_args!("commit {short} is not on the dist-git server")).await;
             }
-            if !self.wish.is_dry && self.order()?.options.import {
-                self.hub = self.logged_in().await?;
+            if !self.order()?.options.import {
+                return Ok(None);
             }
-            Ok(None)
+            self.hub = if self.wish.is_dry { self.hub().await } else { self.logged_in().await? };
+            let Some(hub) = &mut self.hub else { return Ok(None) };
+            let questions = check::questions(self.wish.request, self.wish.files);
+            let (answers, _) = questions::ask(&mut hub.session, &questions, &koji::hub::targets(&self.setting)).await?;
+            Ok(Some(answers))
         })
     }
 
     fn preview(&mut self) -> Answer<'_, DryRun> {
         Box::pin(async move {
+            let mut hub = self.take_hub().await;
             let order = self.order()?;
-            let mut hub = self.hub().await;
             let preview = steps::preview(&order, &mut hub, self.setting.events.clone()).await;
             let preview = preview.map_err(|error| error.into_error(&order.section))?;
             Ok(dry_run(&preview, order.options.push))
@@ -267,6 +283,15 @@ impl Order for LocalBuild<'_> {
 
     fn look(&self) -> String {
         "its logs are in the state folder (~/.local/state), under builds/".to_owned()
+    }
+
+    /// A build that was begun has ended its session itself.
+    fn close(&mut self) -> LocalBoxFuture<'_, ()> {
+        Box::pin(async {
+            if let Some(hub) = &mut self.hub {
+                hub.session.log_out().await;
+            }
+        })
     }
 }
 

@@ -84,7 +84,7 @@ const FACTS: &[Fact] = &[
         code: 4,
         koji: Some(|| koji(&["--target", "nope"], |_| {})),
         osbs: None,
-        local: None,
+        local: Some(|| local(&["--push", "--import", "--target", "nope"], |_| {})),
     },
     Fact {
         what: "the release is taken",
@@ -159,7 +159,7 @@ const FACTS: &[Fact] = &[
         code: 7,
         koji: Some(|| koji(&[], |world| world.hub.inject_for_good("buildContainer", Fault::Status(503, "<html>busy")))),
         osbs: None,
-        local: None,
+        local: Some(|| busy_for(&["CGInitBuild"])),
     },
     Fact {
         what: "the answer to the submit is lost, and so are those to all looks",
@@ -177,7 +177,49 @@ const FACTS: &[Fact] = &[
                 world.server.trick_for_good("pipelineruns/", Trick::Status(503, "busy".into()));
             })
         }),
-        local: None,
+        local: Some(local_imported_unseen),
+    },
+    Fact {
+        what: "the image is built, and there is no registry to push it to",
+        code: 6,
+        koji: None,
+        osbs: None,
+        local: Some(|| local(&["--push"], without_registry)),
+    },
+    Fact {
+        what: "the image is pushed, the server goes away before its import, and takes the reservation back",
+        code: 6,
+        koji: None,
+        osbs: None,
+        local: Some(|| busy_for(&["checkUpload"])),
+    },
+    Fact {
+        what: "the image is pushed, and the server goes away with the name reserved",
+        code: 7,
+        koji: None,
+        osbs: None,
+        local: Some(|| busy_for(&["checkUpload", "CGRefundBuild"])),
+    },
+    Fact {
+        what: "the build is in Koji, and the server refuses its tag",
+        code: 1,
+        koji: None,
+        osbs: None,
+        local: Some(|| local(&["--push", "--import", "--force", "--target", "f42-locked-target"], |_| {})),
+    },
+    Fact {
+        what: "the build is in Koji, and the server goes away before it is tagged",
+        code: 7,
+        koji: None,
+        osbs: None,
+        local: Some(|| busy_for(&["tagBuild"])),
+    },
+    Fact {
+        what: "the build is in Koji, and the server goes away while it is tagged",
+        code: 7,
+        koji: None,
+        osbs: None,
+        local: Some(|| busy_for(&["getTaskInfo"])),
     },
     Fact {
         what: "the id of a build cannot be told, because the disk is full",
@@ -347,6 +389,30 @@ fn local(arguments: &[&str], prepare: impl FnOnce(&LocalWorld)) -> Option<Finish
     world.clone(DOCKERFILE);
     prepare(&world);
     Some(world.build(arguments))
+}
+
+/// A build on this machine, of a hub that is busy whenever it is asked for these.
+fn busy_for(methods: &'static [&'static str]) -> Option<Finished> {
+    local(&["--push", "--import"], |world| {
+        methods.iter().for_each(|method| world.hub().inject_for_good(method, Fault::Status(503, "<html>busy")));
+    })
+}
+
+/// The hub carries the import out, and can be asked for nothing any more.
+fn local_imported_unseen() -> Option<Finished> {
+    local(&["--push", "--import"], |world| {
+        world.hub().inject("CGImport", Fault::LoseAnswer, 1);
+        // The looks for a release that is taken are answered.
+        world.hub().inject_after(2, "getBuild", Fault::Status(503, "<html>busy"), 2);
+    })
+}
+
+/// Builds push to where nobody listens.
+fn without_registry(world: &LocalWorld) {
+    let path = world.sandbox.root().join("etc/fedpkg.conf");
+    let text = std::fs::read_to_string(&path).unwrap();
+    let there = format!("\nregistry = {}\n", world.registry.address());
+    std::fs::write(path, text.replace(&there, "\nregistry = 127.0.0.1:1\n")).unwrap();
 }
 
 fn local_with_password(password: &str) -> Option<Finished> {

@@ -41,6 +41,11 @@ fn imported(world: &LocalWorld) -> Json {
     world.hub().imported(NVR).expect("the build was imported")
 }
 
+/// How the last build ended, as it is kept.
+fn result(world: &LocalWorld) -> Json {
+    serde_json::from_slice(&fs::read(world.results().join("result.json")).unwrap()).unwrap()
+}
+
 /// The output of a type.
 fn output<'a>(metadata: &'a Json, kind: &str) -> &'a Json {
     metadata["output"].as_array().unwrap().iter().find(|output| output["type"] == kind).expect(kind)
@@ -270,14 +275,18 @@ fn a_tag_that_is_refused_does_not_undo_the_import() {
     let cases = [
         ("f42-locked-target", "tag is locked", DOCKERFILE.to_owned(), NVR),
         (TAG, "not in list for", DOCKERFILE.replace("foo-container", "unlisted-container"), "unlisted-container-1.0-3"),
+        ("f99-nothing", "no target f99-nothing", DOCKERFILE.replace("release=3", "release=4"), "foo-container-1.0-4"),
     ];
     let clone = world.clone(DOCKERFILE);
     for (target, reason, dockerfile, nvr) in cases {
         clone.write("Dockerfile", &dockerfile);
         clone.commit("Another");
-        let run = world.build(&["--push", "--import", "--target", target]);
+        let run = world.build(&["--push", "--import", "--force", "--target", target]);
         assert_eq!(run.status, Some(1), "{run}");
         assert!(run.stderr.contains(&format!("{nvr} is imported as build")) && run.stderr.contains(reason), "{run}");
+        let result = result(&world);
+        assert_eq!((&result["outcome"], &result["builds"][0]["nvr"]), (&json!("failed"), &json!(nvr)));
+        assert!(result["repositories"][0].as_str().is_some_and(|name| name.contains("demo/app@sha256:")), "{result}");
         assert!(run.stderr.contains("koji tag-build") && !run.stderr.contains("import into Koji"), "{run}");
         let state = world.hub().change(|state| state.find_build(nvr).map(|build| build.state));
         assert_eq!(state, Some(COMPLETE));
@@ -358,6 +367,72 @@ fn what_cannot_be_imported_is_refused_before_it_is_built() {
     let run = world.build(&["--import", "--push"]);
     assert_eq!(run.status, Some(4), "{run}");
     assert!(run.stderr.contains("no Koji hub is configured to import into"), "{run}");
+}
+
+#[test]
+fn what_the_hub_would_not_tag_is_refused_before_it_is_built() {
+    let Some(world) = world() else { return };
+    let clone = world.clone(DOCKERFILE);
+    let unlisted = DOCKERFILE.replace("foo-container", "unlisted-container");
+    let cases = [
+        ("f99-nothing", DOCKERFILE, "Unknown build target: f99-nothing"),
+        ("f42-locked-target", DOCKERFILE, "is locked"),
+        (TAG, &unlisted, "package (container) unlisted-container not in list for tag"),
+    ];
+    for (target, dockerfile, reason) in cases {
+        clone.write("Dockerfile", dockerfile);
+        clone.commit("Another");
+        for dry in [&[][..], &["--dry-run"]] {
+            let run = world.build(&[&["--push", "--import", "--target", target], dry].concat());
+            assert_eq!(run.status, Some(4), "{run}");
+            assert!(run.stderr.contains(reason), "{run}");
+            assert!(!run.stdout.contains("STEP 1"), "{run}");
+        }
+    }
+    assert_eq!(world.registry.tags("demo/app"), Vec::<String>::new());
+    assert!(world.hub().calls("CGInitBuild").is_empty());
+    assert_eq!(world.hub().calls("logout").len(), world.hub().calls("login").len());
+    // Who imports nothing needs no target.
+    assert!(world.build(&["--target", "f99-nothing"]).succeeded());
+}
+
+#[test]
+fn a_hub_that_builds_no_containers_itself_takes_imports() {
+    let Some(world) = world() else { return };
+    world.hub().hide_method("buildContainer");
+    world.clone(DOCKERFILE);
+    let run = world.build(&["--push", "--import"]);
+    assert!(run.succeeded(), "{run}");
+    assert_eq!(world.hub().tagged(TAG), [NVR]);
+}
+
+#[test]
+fn a_hub_that_goes_away_during_the_uploads_has_no_build_unless_the_name_stays_reserved() {
+    let Some(world) = world() else { return };
+    world.clone(DOCKERFILE);
+    world.hub().inject_for_good("checkUpload", Fault::Status(503, "<html>busy"));
+    let run = world.build(&["--push", "--import"]);
+    assert_eq!((run.status, state(&world)), (Some(6), Some(FAILED)), "{run}");
+    world.hub().inject_for_good("CGRefundBuild", Fault::Status(503, "<html>busy"));
+    let run = world.build(&["--push", "--import"]);
+    assert_eq!((run.status, world.hub().reservations().len()), (Some(7), 1), "{run}");
+    assert!(run.stderr.contains("its reservation could not be given back"), "{run}");
+    assert!(run.stderr.contains(&format!("hint: when the hub is back: koji cancel {NVR}")), "{run}");
+}
+
+#[test]
+fn a_tag_that_is_not_seen_is_no_failure_of_the_import() {
+    let Some(world) = world() else { return };
+    world.clone(DOCKERFILE);
+    world.hub().inject_for_good("getTaskInfo", Fault::Status(503, "<html>busy"));
+    let run = world.build(&["--push", "--import"]);
+    assert_eq!((run.status, state(&world)), (Some(7), Some(COMPLETE)), "{run}");
+    assert!(run.stderr.contains(&format!("{NVR} is imported as build")), "{run}");
+    assert!(
+        run.stderr.contains("was not seen to be tagged") && run.stderr.contains("hint: ask the hub later"),
+        "{run}"
+    );
+    assert_eq!(result(&world)["builds"][0]["nvr"], NVR);
 }
 
 #[test]

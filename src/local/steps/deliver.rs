@@ -88,7 +88,8 @@ impl Run<'_> {
         finished: &[Finished],
         pushed: &Pushed,
         tags: &Tags,
-    ) -> Result<Option<KojiBuild>, LocalError> {
+        imported: &mut Option<KojiBuild>,
+    ) -> Result<(), LocalError> {
         let mut step = self.journal.begin(StepName::Import).await;
         let import = import::Import {
             order: self.order,
@@ -103,9 +104,9 @@ impl Run<'_> {
             results: &self.results,
             workflow_log: self.results.join("workflow.log"),
         };
-        let imported = import.run(hub, &self.interrupt, &mut step).await;
-        match step.end_with(imported).await {
-            Ok(build) => Ok(Some(build)),
+        let ended = import.run(hub, &self.interrupt, &mut step, imported).await;
+        match step.end_with(ended).await {
+            Ok(()) => Ok(()),
             Err(error) if error.is_refusal() => {
                 let what = "the import into Koji".to_owned();
                 let why = format!(
@@ -113,7 +114,7 @@ impl Run<'_> {
                     self.results.join("metadata.json").display()
                 );
                 self.journal.warn(Warning::Omitted { what, why }).await;
-                Ok(None)
+                Ok(())
             }
             Err(error) => Err(error.into()),
         }

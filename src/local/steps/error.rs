@@ -137,9 +137,7 @@ impl LocalError {
             LocalError::Store(_) | LocalError::Result { .. } => ErrorKind::Io,
             LocalError::Push(PushError::Malformed { .. }) => ErrorKind::Network,
             LocalError::Push(PushError::NoImage { .. }) => ErrorKind::Internal,
-            LocalError::Import(
-                ImportError::Upload(_) | ImportError::NotTagged { .. } | ImportError::Tagging { .. },
-            ) => ErrorKind::Server,
+            LocalError::Import(error) => error.kind(),
             _ => ErrorKind::BuildFailed,
         }
     }

@@ -16,6 +16,7 @@ use serde_json::{Value, json};
 use super::base_image::BaseImages;
 use super::finished::Finished;
 use crate::builder::Interrupt;
+use crate::error::ErrorKind;
 use crate::event::{KojiBuild, TaskState};
 use crate::koji::api;
 use crate::koji::call::Call;
@@ -63,6 +64,36 @@ pub enum ImportError {
     /// The user stopped it; the reservation was given back.
     #[error("the import was interrupted")]
     Interrupted,
+    /// The import did not happen, and its reservation keeps the name.
+    #[error("{nvr} was not imported ({cause}), and its reservation could not be given back")]
+    StaysReserved {
+        /// The build.
+        nvr: String,
+        /// Why it was not imported.
+        cause: Box<ImportError>,
+        /// Why it could not be given back.
+        source: SessionError,
+    },
+    /// The build is in Koji, and the hub does not know the target that says which tag it gets.
+    #[error("{nvr} is imported as build {id}, but not tagged: the hub knows no target {target}")]
+    NoTarget {
+        /// The build.
+        nvr: String,
+        /// Its id.
+        id: i64,
+        /// The target.
+        target: String,
+    },
+    /// The build is in Koji, and the hub said nothing more.
+    #[error("{nvr} is imported as build {id}, and was not seen to be tagged")]
+    TagNotSeen {
+        /// The build.
+        nvr: String,
+        /// Its id.
+        id: i64,
+        /// What happened last.
+        source: import::ImportError,
+    },
     /// The build is in Koji, and the hub refuses the tag.
     #[error("{nvr} is imported as build {id}, but cannot be tagged with {tag}")]
     NotTagged {
@@ -76,7 +107,7 @@ pub enum ImportError {
         source: import::ImportError,
     },
     /// The build is in Koji, and the task that tags it failed or takes too long.
-    #[error("{nvr} is imported as build {id}, but not tagged with {tag}: task {task} is {state}")]
+    #[error("{nvr} is imported as build {id}, but not tagged with {tag}: task {task} is {}", in_capitals(*state))]
     Tagging {
         /// The build.
         nvr: String,
@@ -87,7 +118,7 @@ pub enum ImportError {
         /// The task.
         task: i64,
         /// The task's state.
-        state: String,
+        state: TaskState,
     },
 }
 
@@ -95,6 +126,30 @@ impl ImportError {
     /// Whether the hub said no to the user, not to the build.
     pub fn is_refusal(&self) -> bool {
         self.fault().is_some_and(|fault| fault.kind() == FaultKind::NotAllowed)
+    }
+
+    /// What decides the exit code. Where there is a build in Koji, or may be one, it is that this was not seen to its end.
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            ImportError::Session(error)
+            | ImportError::Import(import::ImportError::Session(error))
+            | ImportError::Upload(UploadError::Hub { source: error, .. }) => error.kind(),
+            ImportError::NotTagged { source: import::ImportError::Session(error), .. }
+                if error.kind() == ErrorKind::Server =>
+            {
+                ErrorKind::Server
+            }
+            ImportError::Tagging { state, .. } if state.is_final() => ErrorKind::Server,
+            ImportError::NoTarget { .. } | ImportError::Upload(_) => ErrorKind::Server,
+            ImportError::Import(_)
+            | ImportError::NotTagged { .. }
+            | ImportError::Tagging { .. }
+            | ImportError::TagNotSeen { .. }
+            | ImportError::StaysReserved { .. } => ErrorKind::Unseen,
+            ImportError::Engine(_) => ErrorKind::BuildFailed,
+            ImportError::File { .. } => ErrorKind::Io,
+            ImportError::Interrupted => ErrorKind::Cancelled,
+        }
     }
 
     /// The hub's refusal of the import itself.
@@ -112,6 +167,9 @@ impl ImportError {
             ImportError::NotTagged { nvr, tag, .. } | ImportError::Tagging { nvr, tag, .. } => {
                 format!("when the reason is gone: koji tag-build {tag} {nvr}")
             }
+            ImportError::NoTarget { nvr, .. } => format!("tag it by hand: koji tag-build TAG {nvr}"),
+            ImportError::TagNotSeen { nvr, .. } => format!("ask the hub later for its tags: koji buildinfo {nvr}"),
+            ImportError::StaysReserved { nvr, .. } => format!("when the hub is back: koji cancel {nvr} frees its name"),
             ImportError::Import(import::ImportError::Unknown { nvr, .. }) => format!(
                 "ask the hub later: koji buildinfo {nvr}; should it stay in state BUILDING, koji cancel {nvr} frees its name"
             ),
@@ -155,7 +213,8 @@ struct Upload {
 }
 
 impl Import<'_> {
-    /// Imports. The metadata are kept among the results whatever becomes of it.
+    /// Imports. The metadata are kept among the results whatever becomes of it, and a build that is in Koji is in `imported` whatever
+    /// becomes of its tag.
     ///
     /// It can be stopped until the hub is asked to import what was uploaded: from then on the hub goes on without us, and a
     /// reservation that is given back meanwhile would leave a build that is there and counts as cancelled.
@@ -167,17 +226,18 @@ impl Import<'_> {
         hub: &mut Hub,
         interrupt: &Interrupt,
         step: &mut Step,
-    ) -> Result<KojiBuild, ImportError> {
-        let imported = self.import(hub, interrupt, step).await;
-        if imported.is_err() {
+        imported: &mut Option<KojiBuild>,
+    ) -> Result<(), ImportError> {
+        let build = self.import(hub, interrupt, step).await;
+        if build.is_err() {
             let image = self.pushed.repository.by_digest(&self.pushed.digest);
             step.say(format_args!("the image stays in the registry as {image}")).await;
         }
-        let build = imported?;
+        let build = build?;
         step.say(format_args!("imported as {} (build {})", build.nvr, build.id)).await;
-        self.tag(hub, &build, interrupt, step).await?;
         let url = format!("{}/buildinfo?buildID={}", hub.weburl.trim_end_matches('/'), build.id);
-        Ok(KojiBuild { id: build.id.to_string(), nvr: Some(build.nvr), url })
+        *imported = Some(KojiBuild { id: build.id.to_string(), nvr: Some(build.nvr.clone()), url });
+        self.tag(hub, &build, interrupt, step).await
     }
 
     async fn import(
@@ -196,18 +256,12 @@ impl Import<'_> {
         let sent = stoppable(interrupt, self.send(hub, &folder, &uploads, &metadata, step)).await;
         let imported = match sent {
             Ok(()) => import::import(&mut hub.session, &folder, self.nvr, Some(&reservation)).await,
-            Err(error) => {
-                self.refund(hub, &reservation, &error, step).await;
-                return Err(error);
-            }
+            Err(error) => return Err(self.refund(hub, &reservation, error, step).await),
         };
         match imported.map_err(ImportError::from) {
             // The hub may be at it still.
             Err(error @ ImportError::Import(import::ImportError::Unknown { .. })) => Err(error),
-            Err(error) => {
-                self.refund(hub, &reservation, &error, step).await;
-                Err(error)
-            }
+            Err(error) => Err(self.refund(hub, &reservation, error, step).await),
             imported => imported,
         }
     }
@@ -232,19 +286,34 @@ impl Import<'_> {
         Ok(())
     }
 
-    /// An import that did not happen must not keep the NVR.
-    async fn refund(&self, hub: &mut Hub, reservation: &Reservation, error: &ImportError, step: &mut Step) {
+    /// An import that did not happen must not keep the NVR. Gives the error that it ends with.
+    async fn refund(
+        &self,
+        hub: &mut Hub,
+        reservation: &Reservation,
+        error: ImportError,
+        step: &mut Step,
+    ) -> ImportError {
         let state = match error {
             ImportError::Interrupted => RefundState::Canceled,
             _ => RefundState::Failed,
         };
         let generator = self.order.config.content_generator.as_str();
         let refunded = import::refund(&mut hub.session, generator, reservation, state).await;
-        let text = match refunded {
-            Ok(()) => format!("the reservation of {} was given back", self.nvr),
-            Err(error) => format!("the reservation of {} could not be given back: {error}", self.nvr),
-        };
-        step.say(text).await;
+        match (refunded, error) {
+            (Ok(()), error) => {
+                step.say(format_args!("the reservation of {} was given back", self.nvr)).await;
+                error
+            }
+            // Who stopped it is told here; the signal says how the command ends.
+            (Err(source), ImportError::Interrupted) => {
+                step.say(format_args!("the reservation of {} could not be given back: {source}", self.nvr)).await;
+                ImportError::Interrupted
+            }
+            (Err(source), cause) => {
+                ImportError::StaysReserved { nvr: self.nvr.to_string(), cause: Box::new(cause), source }
+            }
+        }
     }
 
     /// Waits until the build has the target's destination tag.
@@ -255,26 +324,25 @@ impl Import<'_> {
         interrupt: &Interrupt,
         step: &mut Step,
     ) -> Result<(), ImportError> {
-        let session = &mut hub.session;
-        let target = session.call(&Call::new("getBuildTarget").arg(self.order.request.target.as_str())).await?;
-        let Some(tag) = target.get("dest_tag_name").and_then(KojiValue::as_str).map(str::to_owned) else {
-            step.say(format_args!("not tagged: the hub knows no target {}", self.order.request.target)).await;
-            return Ok(());
-        };
+        let (session, target) = (&mut hub.session, self.order.request.target.as_str());
         let (nvr, id) = (&build.nvr, build.id);
-        let task = import::tag(session, &tag, build).await.map_err(|source| ImportError::NotTagged {
-            nvr: nvr.clone(),
-            id,
-            tag: tag.clone(),
-            source,
+        let not_seen = |source| ImportError::TagNotSeen { nvr: nvr.clone(), id, source };
+        let answer = session.call(&Call::new("getBuildTarget").arg(target)).await;
+        let answer = answer.map_err(|error| not_seen(error.into()))?;
+        let Some(tag) = answer.get("dest_tag_name").and_then(KojiValue::as_str).map(str::to_owned) else {
+            return Err(ImportError::NoTarget { nvr: nvr.clone(), id, target: target.to_owned() });
+        };
+        let task = import::tag(session, &tag, build).await.map_err(|source| match source {
+            import::ImportError::Session(_) => {
+                ImportError::NotTagged { nvr: nvr.clone(), id, tag: tag.clone(), source }
+            }
+            source => not_seen(source),
         })?;
         step.say(format_args!("waiting for task {task}, which tags it with {tag}")).await;
         match stoppable(interrupt, tagged(session, task)).await {
             Ok(TaskState::Closed) => step.say(format_args!("tagged with {tag}")).await,
-            Ok(state) => {
-                let (nvr, state) = (nvr.clone(), format!("{state:?}").to_uppercase());
-                return Err(ImportError::Tagging { nvr, id, tag, task, state });
-            }
+            Ok(state) => return Err(ImportError::Tagging { nvr: nvr.clone(), id, tag, task, state }),
+            Err(ImportError::Session(error)) => return Err(not_seen(error.into())),
             Err(ImportError::Interrupted) => {
                 step.say(format_args!("not waited for the tag {tag}: the hub's task {task} goes on")).await;
             }
@@ -315,6 +383,11 @@ async fn tagged(session: &mut Session, task: i64) -> Result<TaskState, ImportErr
             _ => tokio::time::sleep(TAG_POLL).await,
         }
     }
+}
+
+/// Koji's name of a state.
+fn in_capitals(state: TaskState) -> String {
+    format!("{state:?}").to_uppercase()
 }
 
 fn file_error(what: &str, source: io::Error) -> ImportError {

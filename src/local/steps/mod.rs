@@ -125,6 +125,13 @@ struct Run<'a> {
     interrupt: Interrupt,
 }
 
+/// Where the image is by now. What is there is told, whatever comes after it.
+#[derive(Default)]
+struct Delivered {
+    pushed: Option<Pushed>,
+    imported: Option<KojiBuild>,
+}
+
 /// What is known when everything is there to build with.
 struct Ready {
     bases: BaseImages,
@@ -200,13 +207,13 @@ impl Begun {
             interrupt,
         };
         run.tell_begin(left_over).await;
-        let mut failed_log = None;
-        let ended = run.steps(hub, &mut failed_log).await;
+        let (mut failed_log, mut delivered) = (None, Delivered::default());
+        let ended = run.steps(hub, &mut failed_log, &mut delivered).await;
         if ended.is_err() {
             // What was under way may have left a container.
             let _ = site.store.sweep(&engines).await;
         }
-        let ended = run.end(ended, failed_log).await;
+        let ended = run.end(ended, delivered, failed_log).await;
         site.leave().await;
         Ok(ended)
     }
@@ -295,7 +302,8 @@ impl Run<'_> {
         &self,
         hub: &mut Option<Hub>,
         failed_log: &mut Option<FailureLog>,
-    ) -> Result<(Option<Pushed>, Option<KojiBuild>), LocalError> {
+        delivered: &mut Delivered,
+    ) -> Result<(), LocalError> {
         let prepared = &self.site.prepared;
         let downloads = self.downloads(prepared)?;
         self.journal.announce(&self.plan(prepared, &downloads)).await;
@@ -308,21 +316,17 @@ impl Run<'_> {
         let logs = self.build(&builds, failed_log).await?;
         let finished = self.stoppable(self.look(&ready, builds, logs)).await?;
         let tags = self.tags(&ready);
-        let pushed = if self.order.options.push {
-            Some(self.stoppable(self.push(&ready, &finished, &tags)).await?)
-        } else {
-            None
-        };
+        let Delivered { pushed, imported } = delivered;
+        if self.order.options.push {
+            *pushed = Some(self.stoppable(self.push(&ready, &finished, &tags)).await?);
+        }
         if !self.order.options.exports.is_empty() {
             self.stoppable(self.export(&ready, &finished)).await?;
         }
-        let imported = match (hub, &pushed) {
-            (Some(hub), Some(pushed)) if self.order.options.import => {
-                self.import(hub, &ready, &finished, pushed, &tags).await?
-            }
-            _ => None,
-        };
-        Ok((pushed, imported))
+        if let (Some(hub), Some(pushed), true) = (hub, pushed, self.order.options.import) {
+            self.import(hub, &ready, &finished, pushed, &tags, imported).await?;
+        }
+        Ok(())
     }
 
     /// The steps that this build has.
@@ -374,11 +378,7 @@ impl Run<'_> {
 
 impl Run<'_> {
     /// Tells how it ended.
-    async fn end(
-        &self,
-        ended: Result<(Option<Pushed>, Option<KojiBuild>), LocalError>,
-        failed_log: Option<FailureLog>,
-    ) -> Ended {
+    async fn end(&self, ended: Result<(), LocalError>, delivered: Delivered, failed_log: Option<FailureLog>) -> Ended {
         self.journal.cancel_open().await;
         let id = TaskId::from(self.names.id.as_str());
         let took = jiff::Timestamp::now().duration_since(self.names.started);
@@ -387,29 +387,23 @@ impl Run<'_> {
             outcome: Outcome::Succeeded,
             url: None,
             duration: took.try_into().ok(),
-            repositories: Vec::new(),
-            builds: Vec::new(),
+            repositories: delivered.pushed.map(|pushed| pushed.pull_specs()).unwrap_or_default(),
+            builds: delivered.imported.into_iter().collect(),
             user_warnings: self.journal.user_warnings(),
             metadata: Vec::new(),
             failure: None,
         };
         let mut kind = None;
-        match ended {
-            Ok((pushed, imported)) => {
-                outcome.repositories = pushed.map(|pushed| pushed.pull_specs()).unwrap_or_default();
-                outcome.builds.extend(imported);
-            }
-            Err(error) => {
-                let interrupted = error.is_interruption();
-                outcome.outcome = if interrupted { Outcome::Cancelled } else { Outcome::Failed };
-                let code = match error.engine() {
-                    Some(EngineError::Failed { code, .. }) => Some(i64::from(*code)),
-                    _ => None,
-                };
-                let error = error.into_error(&self.order.section);
-                kind = Some(error.kind());
-                outcome.failure = Some(Failure { reason: said(&error), code, task: None, log: failed_log });
-            }
+        if let Err(error) = ended {
+            let interrupted = error.is_interruption();
+            outcome.outcome = if interrupted { Outcome::Cancelled } else { Outcome::Failed };
+            let code = match error.engine() {
+                Some(EngineError::Failed { code, .. }) => Some(i64::from(*code)),
+                _ => None,
+            };
+            let error = error.into_error(&self.order.section);
+            kind = Some(error.kind());
+            outcome.failure = Some(Failure { reason: said(&error), code, task: None, log: failed_log });
         }
         let to = match outcome.outcome {
             Outcome::Succeeded => TaskState::Closed,
