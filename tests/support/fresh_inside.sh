@@ -51,7 +51,7 @@ is_installed() {
   login "$1" "$path; MANPAGER=cat man fedpkg-container-build | grep -F -- --build-with > /dev/null"
   login "$1" "$path; bash -ic '. /usr/share/bash-completion/bash_completion; _completion_loader fedpkg-container-build; complete -p fedpkg-container-build'"
   login "$1" "$path; fedpkg container-build --help > /dev/null"
-  login "$1" "$path; mkdir -p ~/empty; cd ~/empty; ! fedpkg clone x 2>&1 | tee /dev/stderr | grep -i 'panic'"
+  login "$1" "$path; ! fedpkg clone x"
 }
 
 say "what a newcomer has: git, man, certificates"
@@ -93,7 +93,7 @@ for stage; do
       echo 'packager ALL=(ALL) NOPASSWD: ALL' > /etc/sudoers.d/packager
       clone packager
       # What root has compiled here need not be compiled again.
-      [ ! -d /root/clone/target ] || { cp -r /root/clone/target "$clone/target" && chown -R packager: "$clone/target"; }
+      [ ! -d /root/clone/target ] || { cp -a /root/clone/target "$clone/target" && chown -R packager: "$clone/target"; }
       type_all packager "Try it"
       type_all packager "Install"
       is_installed packager
