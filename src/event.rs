@@ -9,6 +9,7 @@
 
 pub(crate) mod answer;
 pub(crate) mod finding;
+mod waiting;
 
 use std::borrow::Cow;
 use std::collections::BTreeSet;

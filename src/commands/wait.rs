@@ -2,35 +2,18 @@
 
 use std::fmt::Display;
 use std::future::Future;
-use std::pin::pin;
 use std::time::Duration;
 
-use tokio::time::Instant;
-
 use crate::error::{Error, ErrorKind, Result};
-use crate::event::BuildEvent;
 
 use super::Context;
 
-/// After so long it is said what is waited for, and again each time as much has passed once more.
-const SAID_AFTER: Duration = Duration::from_secs(10);
 /// How long a local file, lock or keyring may take. None takes that long unless something is wrong with it.
 const LOCAL_WITHIN: Duration = Duration::from_secs(120);
 
 /// Waits for `work`, and says that it is waited for when it takes long.
 pub(super) async fn said<T>(context: &Context, what: impl Display, work: impl Future<Output = T>) -> T {
-    let started = Instant::now();
-    let mut work = pin!(work);
-    let mut after = SAID_AFTER;
-    loop {
-        tokio::select! {
-            done = &mut work => return done,
-            () = tokio::time::sleep_until(started + after) => {
-                context.tell(BuildEvent::Waiting { what: what.to_string(), since: started.elapsed() }).await;
-                after *= 2;
-            }
-        }
-    }
+    context.events.said(what, work).await
 }
 
 /// Does what may block (files, git, locks) on a thread of its own, says so when it takes long, and gives up in the end. A thread that

@@ -192,7 +192,7 @@ impl Begun {
         events: EventSender,
         interrupt: Interrupt,
     ) -> Result<Ended, LocalError> {
-        let site = stoppable(&interrupt, Site::prepare(order, &self.names.id, hub.is_some())).await?;
+        let site = stoppable(&interrupt, Site::prepare(order, &self.names.id, hub.is_some(), &events)).await?;
         let engines = all_storages(&site.machine);
         let left_over = stoppable(&interrupt, async { Ok(site.store.tidy(&engines).await?) }).await?;
         let (store, id) = (site.store.clone(), self.names.id.clone());
@@ -229,7 +229,7 @@ pub async fn preview(
     events: EventSender,
 ) -> Result<Preview, LocalError> {
     let names = begin(order).names;
-    let site = Site::prepare(order, &names.id, hub.is_some()).await?;
+    let site = Site::prepare(order, &names.id, hub.is_some(), &events).await?;
     let results = site.work.path().to_owned();
     let interrupt = Interrupt::new();
     let run = Run { order, journal: journal(events, &names.id, &results)?, site: &site, results, names, interrupt };
@@ -239,16 +239,16 @@ pub async fn preview(
 }
 
 impl Site {
-    async fn prepare(order: &LocalOrder<'_>, id: &str, hub: bool) -> Result<Site, LocalError> {
+    async fn prepare(order: &LocalOrder<'_>, id: &str, hub: bool, events: &EventSender) -> Result<Site, LocalError> {
         prepare::check_options(order, hub)?;
         let (places, id) = (order.places.clone(), id.to_owned());
-        // Another build may hold the lock of the storage for a moment.
+        // Another build may hold the lock of the storage, for as long as it takes to tidy up.
         let opened = blocking::run(move |_| {
             let store = Store::open(places)?;
             let work = store.work(&id)?;
             Ok::<_, LocalError>((store, work))
         });
-        let (store, work) = opened.await?;
+        let (store, work) = events.said("another build on this machine, which tidies up", opened).await?;
         let machine = Machine::probe(order.config, order.guard.clone(), &store, work.path()).await?;
         let prepared = prepare::prepare(order, machine.version, &work.path().join("context")).await?;
         let configured = order.config.isolation.as_deref();
