@@ -14,7 +14,7 @@ use crate::exit_code::ExitCode;
 use crate::gating;
 
 use super::prepare::{self, Wanted};
-use super::watch::{read_by_somebody, watched};
+use super::watching::{read_by_somebody, watched};
 use super::{Context, End, records, said};
 
 /// What is said where checks refuse a build that could be submitted all the same.

@@ -3,11 +3,12 @@
 use crate::builder::{LogChoice, Unhappened};
 use crate::cli::CancelArgs;
 use crate::error::{Error, ErrorKind, Result};
-use crate::event::{BuildEvent, BuildId, Outcome};
+use crate::event::{BuildId, Outcome};
 use crate::exit_code::ExitCode;
 
-use super::watch::{read_by_somebody, watched};
-use super::which::{Found, Which};
+use super::at::{At, at};
+use super::watching::watched;
+use super::which::Which;
 use super::{Context, End, said};
 
 /// `cancel [ID|URL]`, `cancel --last`. Success means that the build is cancelled.
@@ -15,25 +16,19 @@ use super::{Context, End, said};
 /// # Errors
 /// When it is not said what to cancel, the server refuses, or the build ended otherwise.
 pub(super) async fn run(context: &Context, arguments: &CancelArgs) -> Result<End> {
-    let config = context.rpkg_config().await;
     let own = arguments.own_options();
-    let setting = context.setting(config.as_ref(), &own);
     let which = Which { build: arguments.build.as_ref(), builder: arguments.build_with.as_ref() };
-    let Found { builder, id, known } = which.find(context, &setting).await?;
-    let mut site = builder.site(setting, known.as_ref()).await?;
-    let build = BuildId { builder: builder.name(), server: site.server(), id };
-    let cancelled = said(context, format!("{} to cancel the build", site.server()), site.cancel(&build.id)).await;
-    cancelled.map_err(|error| not_cancelled(error, &build))?;
-    let hold = context.interrupt.hold()?;
-    let manner = builder.manner();
-    context.tell(BuildEvent::Attached { build: build.clone(), url: site.url(&build.id), manner }).await;
-    let mut interrupt = context.interrupt.clone();
+    at(context, &own, which, async |at| cancel(context, at).await).await
+}
+
+async fn cancel(context: &Context, at: &mut At<'_>) -> Result<End> {
+    let build = at.build.clone();
+    let what = format!("{} to cancel the build", at.site.server());
+    said(context, what, at.site.cancel(&build.id)).await.map_err(|error| not_cancelled(error, &build))?;
+    at.hold(context)?;
     let logs = LogChoice::nothing();
-    let outcome = read_by_somebody(context, manner, site.watch(&build.id, &logs, &mut interrupt)).await;
-    let end = watched(context, manner, build.clone(), &logs, outcome).await;
-    site.close().await;
-    drop(hold);
-    let end = end?;
+    let outcome = at.watch(context, &logs).await;
+    let end = watched(context, at.builder.manner(), build.clone(), &logs, outcome).await?;
     match end.outcome.as_ref().map(|outcome| outcome.outcome) {
         Some(Outcome::Cancelled) => Ok(End { code: Some(ExitCode::Success), ..end }),
         Some(outcome @ (Outcome::Succeeded | Outcome::Failed)) => {

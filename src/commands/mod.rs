@@ -2,6 +2,7 @@
 //!
 //! Everything that is said is an event ([`crate::event`]). The definitions of options are in [`crate::cli`]; its structures end here.
 
+mod at;
 pub(crate) mod build;
 pub(crate) mod cancel;
 pub(crate) mod check;
@@ -12,6 +13,7 @@ pub(crate) mod setup;
 pub(crate) mod status;
 mod wait;
 pub(crate) mod watch;
+mod watching;
 mod which;
 
 use std::io;
