@@ -137,10 +137,6 @@ pub struct WorkTree {
 /// What a command was given to work with. Read once, and handed down.
 #[derive(Clone)]
 pub struct Setting<'a> {
-    /// The tool whose configuration is read (`fedpkg`).
-    pub tool: &'a str,
-    /// The name the user called us by, for hints that can be typed.
-    pub program: &'a str,
     /// Folders and names of the process's surroundings.
     pub environment: &'a Environment,
     /// The tool's configuration, or why it cannot be used. See [`Setting::config`].

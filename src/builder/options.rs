@@ -1,7 +1,9 @@
-//! What only some builders take from the command line, handed to them unread.
+//! What only some builders take from the command line, handed to them unread; and what they keep while the command lasts.
 
 use std::any::{Any, TypeId};
+use std::cell::RefCell;
 use std::collections::HashMap;
+use std::rc::Rc;
 
 use url::Url;
 
@@ -14,6 +16,7 @@ use crate::event::BuilderName;
 pub struct OwnOptions {
     values: HashMap<TypeId, Box<dyn Any>>,
     given: Vec<(BuilderName, &'static str)>,
+    kept: RefCell<HashMap<TypeId, Rc<dyn Any>>>,
 }
 
 impl OwnOptions {
@@ -29,6 +32,14 @@ impl OwnOptions {
     pub fn get<T: Any + Clone + Default>(&self) -> T {
         let value = self.values.get(&TypeId::of::<T>()).and_then(|value| value.downcast_ref::<T>());
         value.cloned().unwrap_or_default()
+    }
+
+    /// What a builder keeps for as long as the command lasts, such as files that it has read. It has no other place: there is one value of
+    /// each builder, for ever.
+    pub fn kept<T: Any + Default>(&self) -> Rc<T> {
+        let mut kept = self.kept.borrow_mut();
+        let value = kept.entry(TypeId::of::<T>()).or_insert_with(|| Rc::new(T::default()));
+        Rc::clone(value).downcast().unwrap_or_default()
     }
 
     /// An option that was given and is another builder's: whose, and its name.

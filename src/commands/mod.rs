@@ -263,8 +263,6 @@ impl Context {
     fn setting<'a>(&'a self, rpkg: std::result::Result<&'a RpkgConfig, &'a Error>, own: &'a OwnOptions) -> Setting<'a> {
         let globals = &self.globals;
         Setting {
-            tool: &self.tool,
-            program: &self.program,
             environment: &self.environment,
             rpkg,
             profile: globals.profile.as_deref(),

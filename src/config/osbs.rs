@@ -102,7 +102,7 @@ const MAX_BUILDTIME: u64 = 21_600;
 const MOST_SECONDS: i64 = 31_622_400;
 
 /// Where osbs.conf is looked for.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub(crate) struct OsbsFiles {
     /// The file asked for by name (`--osbs-config`, `$OSBS_CONFIG`); it must exist.
     pub explicit: Option<PathBuf>,
@@ -222,22 +222,45 @@ impl std::fmt::Debug for InstanceCredentials {
     }
 }
 
-impl OsbsInstance {
-    /// Reads an instance; without a name the default one.
+/// The osbs.conf that is in force, as it was read.
+pub(crate) struct OsbsConf {
+    ini: Ini,
+    /// The file, if there is any.
+    file: Option<PathBuf>,
+    /// Where the last of those was looked for that are not there.
+    missing: Option<PathBuf>,
+}
+
+impl OsbsConf {
+    /// Reads the file.
     ///
     /// # Errors
-    /// When a file that was asked for is missing, or a file or value is malformed.
-    pub(crate) fn load(name: Option<&str>, files: &OsbsFiles) -> Result<OsbsInstance, ConfigError> {
+    /// When one that was asked for is missing, or it is malformed.
+    pub(crate) fn read(files: &OsbsFiles) -> Result<OsbsConf, ConfigError> {
         let (ini, file) = read(files)?;
+        Ok(OsbsConf { ini, file, missing: files.candidates.last().cloned() })
+    }
+
+    /// The values of an instance as they stand in the file; none where there is no file.
+    pub(crate) fn values(&self, instance: &str) -> Vec<ConfigValue> {
+        section_values(&self.ini, instance)
+    }
+
+    /// An instance; without a name the default one.
+    ///
+    /// # Errors
+    /// When a value is malformed.
+    pub(crate) fn instance(&self, name: Option<&str>) -> Result<OsbsInstance, ConfigError> {
+        let OsbsConf { ini, file, missing } = self;
         let wanted = name.unwrap_or(DEFAULT_INSTANCE);
-        let mut warnings: Vec<ConfigWarning> = unreadable_files(&ini).collect();
+        let mut warnings: Vec<ConfigWarning> = unreadable_files(ini).collect();
         if !ini.has_section(wanted)
             && (name.is_some() || file.is_some())
-            && let Some(file) = file.as_ref().or(files.candidates.last())
+            && let Some(file) = file.as_ref().or(missing.as_ref())
         {
             warnings.push(ConfigWarning::NoInstance { name: wanted.to_owned(), file: file.clone() });
         }
-        let keys = Section { ini: &ini, name: wanted };
+        let keys = Section { ini, name: wanted };
         let openshift_url = renamed(&keys, "openshift_url", &mut warnings)?;
         let openshift_url = openshift_url.map(|value| web_address("openshift_url", &value)).transpose()?;
         let target = renamed(&keys, "target", &mut warnings)?.map(|target| target.value);
@@ -279,14 +302,16 @@ impl OsbsInstance {
                 "build" => Backend::Build,
                 _ => Backend::Tekton,
             }),
-            file,
+            file: file.clone(),
             warnings: Vec::new(),
         };
         warnings.extend(keys.unknown(INSTANCE_KEYS).into_iter().filter(is_truly_unknown));
         instance.check_pairs()?;
         Ok(OsbsInstance { warnings, ..instance })
     }
+}
 
+impl OsbsInstance {
     /// Whether there is anything to reach a server with.
     pub(crate) fn is_configured(&self) -> bool {
         self.openshift_url.is_some()
@@ -311,15 +336,6 @@ impl OsbsInstance {
         }
         Ok(())
     }
-}
-
-/// The values of an instance as they stand in the file; none where there is no file.
-///
-/// # Errors
-/// When the file was asked for by name and cannot be read, or is malformed.
-pub(crate) fn values_in_force(files: &OsbsFiles, instance: &str) -> Result<Vec<ConfigValue>, ConfigError> {
-    let (ini, _) = read(files)?;
-    Ok(section_values(&ini, instance))
 }
 
 fn read(files: &OsbsFiles) -> Result<(Ini, Option<PathBuf>), ConfigError> {
@@ -433,7 +449,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("osbs.conf");
         std::fs::write(&path, text).unwrap();
-        OsbsInstance::load(instance, &OsbsFiles { explicit: Some(path), candidates: Vec::new() })
+        OsbsConf::read(&OsbsFiles { explicit: Some(path), candidates: Vec::new() })?.instance(instance)
     }
 
     fn told(instance: &OsbsInstance) -> String {
@@ -498,7 +514,7 @@ mod tests {
     #[test]
     fn a_file_that_was_asked_for_must_be_there_and_secrets_are_shown_to_nobody() {
         let files = OsbsFiles { explicit: Some("/nonexistent/osbs.conf".into()), candidates: Vec::new() };
-        let error = OsbsInstance::load(None, &files).unwrap_err().to_string();
+        let error = OsbsConf::read(&files).err().unwrap().to_string();
         assert_eq!(error, "Config file /nonexistent/osbs.conf can't be opened.");
         let instance = load("[default_binary]\ntoken = sha256~abc\nusername = u\npassword = hidden\n", None).unwrap();
         let shown = format!("{instance:?}");

@@ -137,6 +137,7 @@ struct LocalBuild<'a> {
 impl LocalBuild<'_> {
     fn order(&self) -> Result<LocalOrder<'_>> {
         let (setting, request, given) = (&self.setting, self.wish.request, &self.options);
+        let config = setting.config()?;
         let keys = if given.signed_by.is_empty() { &self.config.signed_by } else { &given.signed_by };
         let keys: std::result::Result<Vec<KeyId>, _> = keys.iter().map(|key| key.parse()).collect();
         let keys = keys.map_err(|error| Error::new(ErrorKind::Usage, error))?;
@@ -147,7 +148,7 @@ impl LocalBuild<'_> {
         Ok(LocalOrder {
             request,
             config: &self.config,
-            section: format!("{}.local-build", setting.tool),
+            section: format!("{}.local-build", config.tool()),
             root: self.wish.checkout.root.clone(),
             places,
             // Still there when the file is replaced while we run.
@@ -164,7 +165,7 @@ impl LocalBuild<'_> {
                 build_args: given.build_args.clone(),
                 secrets: given.secrets.clone(),
             },
-            lookaside: lookaside(setting.config()?, request)?,
+            lookaside: lookaside(config, request)?,
             artifacts_allowed: allowed_domains(&self.config)?,
             client: ClientOptions { read_timeout: Some(FETCH_SILENCE), ..ClientOptions::default() },
             timestamp: timestamp()?,

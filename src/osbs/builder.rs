@@ -24,7 +24,8 @@ use crate::builder::{
     self, Answer, Builder, Change, Created, Creation, Interrupt, Known, LogChoice, Order, Page, Rules, Setting, Site,
     Unhappened, Way, Wish,
 };
-use crate::config::osbs::{DEFAULT_INSTANCE, OsbsInstance, values_in_force};
+use crate::config::ConfigError;
+use crate::config::osbs::{DEFAULT_INSTANCE, OsbsInstance};
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::{
     BuildEvent, BuildOutcome, BuilderName, ConfigValue, DryRun, Manner, Outcome, ProgressFrom, TaskId, TaskState,
@@ -75,14 +76,12 @@ impl Builder for Osbs {
     }
 
     fn is_configured(&self, setting: &Setting<'_>) -> bool {
-        setting.own.names(&NAME) || connect::is_configured(setting, &setting.own.get::<OsbsOptions>().cluster)
+        // What is wrong with the file is told when it is needed.
+        setting.own.names(&NAME) || quietly(setting).is_ok_and(|instance| instance.is_configured())
     }
 
     fn target(&self, setting: &Setting<'_>) -> Option<String> {
-        let options = setting.own.get::<OsbsOptions>().cluster;
-        // What is wrong with the file is told when it is needed.
-        let files = connect::files(setting, &options);
-        OsbsInstance::load(options.instance.as_deref(), &files).ok().and_then(|instance| instance.target)
+        quietly(setting).ok().and_then(|instance| instance.target)
     }
 
     fn order<'a>(&'a self, setting: Setting<'a>, wish: Wish<'a>) -> Answer<'a, Box<dyn Order + 'a>> {
@@ -146,8 +145,14 @@ impl Builder for Osbs {
     fn settings(&self, setting: &Setting<'_>) -> Result<Vec<ConfigValue>> {
         let options = setting.own.get::<OsbsOptions>().cluster;
         let instance = options.instance.as_deref().unwrap_or(DEFAULT_INSTANCE);
-        Ok(values_in_force(&connect::files(setting, &options), instance)?)
+        Ok(connect::conf(setting, &options)?.values(instance))
     }
+}
+
+/// The instance that the options name, without a word about it.
+fn quietly(setting: &Setting<'_>) -> std::result::Result<OsbsInstance, ConfigError> {
+    let options = setting.own.get::<OsbsOptions>().cluster;
+    connect::conf(setting, &options)?.instance(options.instance.as_deref())
 }
 
 /// Whether a run may be called so: a name of Kubernetes.
