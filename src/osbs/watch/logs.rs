@@ -19,6 +19,7 @@ use tokio::time::timeout;
 use super::looks::GIVE_UP_AFTER;
 use crate::backoff::Backoff;
 use crate::event::{BuildEvent, LogId, Retry, Warning};
+use crate::log_lines::Tail;
 use crate::osbs::cluster::Cluster;
 use crate::osbs::error::ClusterError;
 use decoder::{Decoded, Decoder, Special};
@@ -131,7 +132,7 @@ enum Verdict {
 impl Follower {
     /// Follows the log to its end.
     pub(crate) async fn follow(mut self) -> Followed {
-        let mut reading = Reading { decoder: Decoder::default(), offset: 0, last: Vec::new() };
+        let mut reading = Reading { decoder: Decoder::default(), offset: 0, tail: Tail::of(KEPT) };
         let mut vain = Vain::default();
         let is_whole = loop {
             let stage_before = *self.stage.borrow();
@@ -282,7 +283,7 @@ impl Follower {
         if decoded.text.is_empty() {
             return;
         }
-        reading.remember(&decoded.text);
+        reading.tail.take(&decoded.text);
         let bytes = Bytes::from(decoded.text);
         let offset = reading.offset;
         reading.offset += bytes.len() as u64;
@@ -298,7 +299,12 @@ impl Follower {
         if self.is_shown {
             self.cluster.events().send(BuildEvent::LogClosed { log: Arc::clone(&self.log) }).await;
         }
-        Followed { tail: reading.tail(), log: self.log, container: (self.pod, self.container), is_whole }
+        Followed {
+            tail: reading.tail.lines(REMEMBERED),
+            log: self.log,
+            container: (self.pod, self.container),
+            is_whole,
+        }
     }
 
     async fn cannot_be_read(&self, why: String) {
@@ -337,26 +343,9 @@ struct Reading {
     decoder: Decoder,
     /// How much of it was handed on.
     offset: u64,
-    /// The end of it, as bytes.
-    last: Vec<u8>,
+    /// The end of it.
+    tail: Tail,
 }
 
 /// How much of a log's end is kept to find its last lines in.
 const KEPT: usize = 8 * 1024;
-
-impl Reading {
-    fn remember(&mut self, text: &[u8]) {
-        let text = &text[text.len().saturating_sub(KEPT)..];
-        let surplus = (self.last.len() + text.len()).saturating_sub(KEPT);
-        self.last.drain(..surplus.min(self.last.len()));
-        self.last.extend_from_slice(text);
-    }
-
-    fn tail(&self) -> Vec<String> {
-        let text = String::from_utf8_lossy(&self.last);
-        let lines: Vec<&str> = text.lines().collect();
-        // The first may be the rest of a line.
-        let whole = if self.last.len() == KEPT { lines.get(1..).unwrap_or_default() } else { &lines };
-        whole[whole.len().saturating_sub(REMEMBERED)..].iter().map(|line| (*line).to_owned()).collect()
-    }
-}
