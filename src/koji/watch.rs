@@ -20,6 +20,7 @@ use super::retry::{Attempts, Next, Trouble};
 use super::session::{Session, SessionError};
 use super::tree::Tree;
 use super::xmlrpc::{Value, can_be_sent};
+use crate::backoff::Backoff;
 use crate::builder::{Interrupt, LogChoice};
 use crate::error::{Error, ErrorKind};
 use crate::event::{BuildEvent, BuildOutcome, FailureLog, LogId, Retry, TaskState, Warning};
@@ -173,20 +174,19 @@ impl PollTrouble {
 /// How long to wait: short after something happened, longer and longer when nothing does.
 #[derive(Debug)]
 struct Pace {
-    longest: Duration,
-    next: Duration,
+    waits: Backoff,
+    idle: u32,
 }
 
 impl Pace {
     fn new(interval: Duration) -> Pace {
         let (shortest, longest) = POLL_RANGE;
-        Pace { longest: interval.clamp(shortest, longest), next: shortest }
+        Pace { waits: Backoff::doubling(shortest, interval.clamp(shortest, longest)), idle: 0 }
     }
 
     fn after(&mut self, active: bool) -> Duration {
-        let delay = if active { POLL_RANGE.0 } else { self.next };
-        self.next = delay.mul_f64(1.5).min(self.longest);
-        delay
+        self.idle = if active { 1 } else { self.idle.saturating_add(1) };
+        self.waits.after(self.idle)
     }
 }
 
