@@ -303,7 +303,7 @@ impl Session {
             AttemptError::Transport { reason, .. } => SessionError::Unreachable { server, operation, reason, attempts },
             AttemptError::Status { status, text } => SessionError::Status { server, operation, status, text },
             AttemptError::NotXmlRpc { text, source } => SessionError::NotXmlRpc { server, operation, text, source },
-            AttemptError::TooLong => SessionError::TooLong { server, operation, why: error.why() },
+            AttemptError::TooMuch(why) => SessionError::TooLong { server, operation, why },
             AttemptError::Client(source) => SessionError::Client(source),
         }
     }

@@ -24,8 +24,8 @@ pub(super) enum AttemptError {
     Status { status: u16, text: String },
     /// Success, but no answer.
     NotXmlRpc { text: String, source: DecodeError },
-    /// Success, and an answer without end.
-    TooLong,
+    /// Success, and more of an answer than is taken: why.
+    TooMuch(String),
     /// There is no client to send anything with.
     Client(ClientError),
 }
@@ -42,7 +42,7 @@ impl AttemptError {
     pub(super) fn trouble(&self) -> Option<Trouble> {
         match self {
             AttemptError::Transport { failure: Failure::Certificate, .. }
-            | AttemptError::TooLong
+            | AttemptError::TooMuch(_)
             | AttemptError::Client(_) => None,
             AttemptError::Transport { failure: Failure::NotSent, .. } => Some(Trouble::NotSent),
             AttemptError::Transport { failure: Failure::Lost, .. } => Some(Trouble::Lost),
@@ -56,7 +56,7 @@ impl AttemptError {
             AttemptError::Transport { reason, .. } => reason.clone(),
             AttemptError::Status { status, .. } => format!("HTTP status {status}"),
             AttemptError::NotXmlRpc { source, .. } => source.to_string(),
-            AttemptError::TooLong => BodyError::TooLong { limit: LONGEST_ANSWER }.to_string(),
+            AttemptError::TooMuch(why) => why.clone(),
             AttemptError::Client(source) => source.to_string(),
         }
     }
@@ -97,11 +97,14 @@ async fn answer(request: reqwest::RequestBuilder) -> Result<(usize, Answer), Att
         return Err(AttemptError::Status { status: status.as_u16(), text });
     }
     let body = http::body_within(response, LONGEST_ANSWER).await.map_err(|error| match error {
-        BodyError::TooLong { .. } => AttemptError::TooLong,
+        BodyError::TooLong { .. } => AttemptError::TooMuch(error.to_string()),
         BodyError::Lost { reason } => AttemptError::Transport { failure: Failure::Lost, reason },
     })?;
     let answer = xmlrpc::decode_answer(&body);
-    let answer = answer.map_err(|source| AttemptError::NotXmlRpc { text: snippet(&body), source })?;
+    let answer = answer.map_err(|source| match source {
+        DecodeError::TooMany => AttemptError::TooMuch(source.to_string()),
+        source => AttemptError::NotXmlRpc { text: snippet(&body), source },
+    })?;
     Ok((body.len(), answer))
 }
 

@@ -21,6 +21,12 @@ use super::fault::Fault;
 /// How deeply arrays and structs may nest in an answer. Koji's deepest is below ten.
 const MAX_DEPTH: usize = 64;
 
+/// How many values an answer may have: memory for each takes many times the room of its XML. A struct counts as [`STRUCT`] more. Ten
+/// thousand tasks, of which a build has twenty, come to a third of it.
+const MOST_VALUES: usize = 1_000_000;
+/// The room of a struct with a single member is that of a node of its map.
+const STRUCT: usize = 12;
+
 /// A value of an XML-RPC call or answer.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Value {
@@ -85,6 +91,9 @@ pub enum DecodeError {
     /// Nested deeper than any honest answer.
     #[error("nested deeper than {MAX_DEPTH} levels")]
     TooDeep,
+    /// More values than any honest answer has.
+    #[error("it has more than {MOST_VALUES} values")]
+    TooMany,
 }
 
 /// What came back for a call that reached the hub.
@@ -316,12 +325,14 @@ fn write_text(xml: &mut String, text: &str) -> Result<(), EncodeError> {
 /// When the body is not an XML-RPC answer, e.g. a proxy's HTML page.
 pub fn decode_answer(body: &[u8]) -> Result<Answer, DecodeError> {
     let text = std::str::from_utf8(body).map_err(|error| DecodeError::Encoding { at: error.valid_up_to() })?;
-    let mut parser = Parser { reader: Reader::from_str(text) };
+    let mut parser = Parser { reader: Reader::from_str(text), room: MOST_VALUES };
     parser.answer()
 }
 
 struct Parser<'xml> {
     reader: Reader<&'xml [u8]>,
+    /// For how many values more there is room.
+    room: usize,
 }
 
 /// What matters of an XML event: tags by name, and text with its references resolved.
@@ -372,6 +383,7 @@ impl<'xml> Parser<'xml> {
         if depth > MAX_DEPTH {
             return Err(DecodeError::TooDeep);
         }
+        self.take_room(1)?;
         let mut bare = String::new();
         loop {
             match self.next()? {
@@ -385,6 +397,11 @@ impl<'xml> Parser<'xml> {
                 Token::End => return Err(self.shape("an unfinished value")),
             }
         }
+    }
+
+    fn take_room(&mut self, values: usize) -> Result<(), DecodeError> {
+        self.room = self.room.checked_sub(values).ok_or(DecodeError::TooMany)?;
+        Ok(())
     }
 
     /// Reads the content of a type element up to and including its closing tag.
@@ -432,6 +449,7 @@ impl<'xml> Parser<'xml> {
     }
 
     fn members(&mut self, depth: usize) -> Result<Value, DecodeError> {
+        self.take_room(STRUCT)?;
         let mut members = BTreeMap::new();
         while let Some(tag) = self.open_or_close()? {
             if tag != "member" {

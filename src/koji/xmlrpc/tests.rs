@@ -77,6 +77,22 @@ fn deep_nesting_is_refused_not_followed() {
 }
 
 #[test]
+fn more_values_than_any_hub_has_are_refused_and_ten_thousand_tasks_are_read() {
+    let array = |value: &str, times: usize| format!("<array><data>{}</data></array>", value.repeat(times));
+    let member = "<value><struct><member><name/><value/></member></struct></value>";
+    assert_eq!(answer(&array("<value/>", MOST_VALUES)), Err(DecodeError::TooMany));
+    assert_eq!(answer(&array(member, MOST_VALUES / STRUCT)), Err(DecodeError::TooMany));
+    // As getTaskDescendents has them: all fields of a task.
+    let fields: String =
+        (0..25).map(|field| format!("<member><name>f{field}</name><value><nil/></value></member>")).collect();
+    let Ok(Ok(Value::Array(tasks))) = answer(&array(&format!("<value><struct>{fields}</struct></value>"), 10_000))
+    else {
+        panic!("not read")
+    };
+    assert_eq!(tasks.len(), 10_000);
+}
+
+#[test]
 fn what_is_encoded_is_decoded_to_the_same() {
     let value = Value::record([
         ("nil", Value::Nil),
