@@ -3,6 +3,7 @@
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
+use crate::file;
 use crate::submissions::{Submissions, SubmissionsError};
 
 /// The name of our folders.
@@ -76,7 +77,7 @@ impl Environment {
     /// The user's name on servers: what `~/.fedora.upn` says, else the login name (fedpkg's `Commands.load_user`).
     pub fn user(&self) -> Option<String> {
         let upn = self.home.as_deref().map(|home: &Path| home.join(".fedora.upn"));
-        let upn = upn.and_then(|path| std::fs::read_to_string(path).ok()).map(|text| text.trim().to_owned());
+        let upn = upn.and_then(|path| file::read_text(&path).ok()).map(|text| text.trim().to_owned());
         upn.filter(|user| !user.is_empty()).or_else(|| self.login.clone())
     }
 }

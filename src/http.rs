@@ -13,6 +13,8 @@ use openssl::x509::X509;
 use reqwest::{Certificate, Client, Identity, Response, redirect};
 use url::{Host, Url};
 
+use crate::file;
+
 /// How long to wait for a TCP and TLS connection. Koji's client uses its request time-out of twelve hours for this too.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
 
@@ -141,7 +143,7 @@ fn ca_bundle(path: &Path) -> Result<Vec<Certificate>, ClientError> {
 
 /// When the certificate in a file expired, in OpenSSL's words; `None` when it is still good or cannot be read.
 pub fn expired(path: &Path) -> Option<String> {
-    let certificate = X509::from_pem(&std::fs::read(path).ok()?).ok()?;
+    let certificate = X509::from_pem(&file::read(path, file::LONGEST).ok()?).ok()?;
     let now = openssl::asn1::Asn1Time::days_from_now(0).ok()?;
     (certificate.not_after() < now).then(|| certificate.not_after().to_string())
 }
@@ -175,7 +177,7 @@ fn identity(paths: &[&PathBuf]) -> Result<Identity, ClientError> {
 }
 
 fn read(what: &'static str, path: &Path) -> Result<Vec<u8>, ClientError> {
-    std::fs::read(path).map_err(|source| ClientError::Read { what, path: path.to_owned(), source })
+    file::read(path, file::LONGEST).map_err(|source| ClientError::Read { what, path: path.to_owned(), source })
 }
 
 /// The variable that names the file of trusted certificates, to OpenSSL and to other programs.

@@ -58,7 +58,7 @@
 //! | [`address`] | addresses that never tell who uses them |
 //! | [`http`] | the only place that makes an HTTP client |
 //! | [`child`] | the only place that makes child processes |
-//! | [`arch`], [`backoff`], [`digest`], [`lock`], [`log_lines`] | names of architectures, waits between attempts, SHA-256, locks on files, bytes to lines: each once |
+//! | [`arch`], [`backoff`], [`digest`], [`file`], [`lock`], [`log_lines`] | names of architectures, waits between attempts, SHA-256, files that somebody named, locks on files, bytes to lines: each once |
 //! | [`blocking`] | work on files, git and hashes beside the thread that waits |
 //! | [`error`], [`exit_code`] | kinds, sources, hints; the whole table of exit codes |
 //!
@@ -104,6 +104,7 @@ pub mod error;
 pub mod event;
 pub mod exit_code;
 pub mod fetch;
+pub(crate) mod file;
 pub(crate) mod gating;
 pub mod http;
 pub mod koji;

@@ -7,8 +7,20 @@ use std::path::Path;
 use crate::support::modules::Modules;
 
 /// The ground floor, which everyone may use.
-const GROUND: [&str; 11] =
-    ["address", "arch", "backoff", "blocking", "child", "digest", "error", "event", "exit_code", "lock", "log_lines"];
+const GROUND: [&str; 12] = [
+    "address",
+    "arch",
+    "backoff",
+    "blocking",
+    "child",
+    "digest",
+    "error",
+    "event",
+    "exit_code",
+    "file",
+    "lock",
+    "log_lines",
+];
 
 /// A room, and the rooms it may use, besides the ground floor.
 const ARROWS: &[(&str, &[&str])] = &[
@@ -47,6 +59,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("event", &[]),
     ("exit_code", &[]),
     ("fetch", &["checkout", "http"]),
+    ("file", &[]),
     ("gating", &["checkout", "http"]),
     ("http", &[]),
     ("koji", &["builder", "config", "credentials", "http", "request"]),

@@ -1,21 +1,25 @@
 //! Reading a file of a checkout. Whoever may push to a repository chooses what its names lead to: a link counts as what it leads
 //! to within the checkout and nowhere else, what is no file (a pipe, a device) is not waited for, and nothing is read without end.
 
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, ErrorKind, Read as _};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::fs;
+use std::io::{self, ErrorKind};
 use std::path::Path;
 
 use rustix::fs::OFlags;
+
+use crate::file;
 
 /// The file `name` below `root`: all of it, or one byte more than `longest`, which is enough to know that it is too long.
 ///
 /// # Errors
 /// When there is none, it leads out of the checkout, or it is no file.
 pub(crate) fn read(root: &Path, name: impl AsRef<Path>, longest: u64) -> io::Result<Vec<u8>> {
-    let mut content = Vec::new();
-    open(root, name.as_ref())?.take(longest + 1).read_to_end(&mut content)?;
-    Ok(content)
+    let real = fs::canonicalize(root.join(name))?;
+    if !real.starts_with(fs::canonicalize(root)?) {
+        return Err(io::Error::new(ErrorKind::InvalidInput, "it leads out of the checkout"));
+    }
+    // Not a link any more.
+    file::beginning(&file::open_regular(&real, OFlags::NOFOLLOW)?, longest)
 }
 
 /// The same, where a file that is too long is of no use at all.
@@ -23,25 +27,7 @@ pub(crate) fn read(root: &Path, name: impl AsRef<Path>, longest: u64) -> io::Res
 /// # Errors
 /// As above, and when it is longer than `longest`.
 pub(crate) fn read_whole(root: &Path, name: impl AsRef<Path>, longest: u64) -> io::Result<Vec<u8>> {
-    let content = read(root, name, longest)?;
-    if u64::try_from(content.len()).unwrap_or(u64::MAX) > longest {
-        return Err(io::Error::new(ErrorKind::FileTooLarge, format!("it is longer than {longest} bytes")));
-    }
-    Ok(content)
-}
-
-fn open(root: &Path, name: &Path) -> io::Result<File> {
-    let real = fs::canonicalize(root.join(name))?;
-    if !real.starts_with(fs::canonicalize(root)?) {
-        return Err(io::Error::new(ErrorKind::InvalidInput, "it leads out of the checkout"));
-    }
-    // Not a link any more, and never waited for: opening a pipe would last until somebody writes to it.
-    let flags = (OFlags::NOFOLLOW | OFlags::NONBLOCK).bits();
-    let file = OpenOptions::new().read(true).custom_flags(i32::try_from(flags).unwrap_or_default()).open(real)?;
-    if !file.metadata()?.is_file() {
-        return Err(io::Error::new(ErrorKind::InvalidInput, "it is not a regular file"));
-    }
-    Ok(file)
+    file::whole(read(root, name, longest)?, longest)
 }
 
 #[cfg(test)]

@@ -32,6 +32,8 @@ use std::sync::Arc;
 
 use serde::{Serialize, Serializer};
 
+use crate::file;
+
 pub use error::{BadLine, IniError};
 pub use interpolation::{MAX_DEPTH, MAX_EXPANSION};
 
@@ -111,7 +113,7 @@ impl Ini {
     ///
     /// When the file is not UTF-8 or not in the dialect. What was read before stays as it was.
     pub fn read_file(&mut self, path: &Path) -> Result<bool, IniError> {
-        let bytes = match std::fs::read(path) {
+        let bytes = match file::read(path, file::LONGEST) {
             Ok(bytes) => bytes,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
             Err(error) => {

@@ -2,12 +2,12 @@
 //! reads.
 
 use std::fmt::Write as _;
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value, json};
 
 use super::store::{StoreError, write_private};
+use crate::file;
 
 /// Why a file for the engine cannot be made.
 #[derive(Debug, thiserror::Error)]
@@ -71,7 +71,7 @@ pub(crate) fn credentials(authfile: Option<&Path>, folder: &Path) -> Result<Opti
     let path = if given.is_dir() { candidates.into_iter().find(|path| path.is_file()) } else { None };
     let path = path.unwrap_or_else(|| given.to_owned());
     let error = |reason: String| RegistryFileError::Credentials { path: path.clone(), reason };
-    let text = fs::read(&path).map_err(|source| error(source.to_string()))?;
+    let text = file::read(&path, file::LONGEST).map_err(|source| error(source.to_string()))?;
     // The error would quote the text.
     let content: Map<String, Value> =
         serde_json::from_slice(&text).map_err(|_| error("it is not a JSON object".to_owned()))?;
@@ -89,6 +89,8 @@ pub(crate) fn credentials(authfile: Option<&Path>, folder: &Path) -> Result<Opti
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, reason = "a test that cannot go on shall stop")]
+
+    use std::fs;
 
     use super::*;
 

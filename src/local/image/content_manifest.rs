@@ -10,6 +10,7 @@ use std::path::Path;
 use serde_json::json;
 
 use crate::checkout::file;
+use crate::file::LONGEST;
 
 /// Which content sets an image is made of, for each architecture.
 const CONTENT_SETS_FILE: &str = "content_sets.yml";

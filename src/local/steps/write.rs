@@ -14,6 +14,7 @@ use super::{ArchBuild, Ready, Run, variant};
 use crate::blocking::{self, Stopped};
 use crate::checkout::dockerfile::Dockerfile;
 use crate::child;
+use crate::file;
 use crate::local::engine::journal::{Step, StepName};
 use crate::local::engine::setup::GO_MD2MAN;
 use crate::local::engine::store::write_private;
@@ -107,7 +108,7 @@ impl Run<'_> {
         }
         if let (Some(name), Some(path)) = (&bundle, &self.order.config.builder_ca_bundle) {
             let path = path.clone();
-            let content = blocking::run(move |_| fs::read(path)).await;
+            let content = blocking::run(move |_| file::read(&path, file::LONGEST)).await;
             let content = content.map_err(|source| LocalError::Result { what: "the CA bundle", source })?;
             context.add(name, &content)?;
         }

@@ -12,6 +12,7 @@ use serde_json::{Map, Value};
 
 use super::conversion;
 use crate::error::{Error, ErrorKind};
+use crate::file;
 use crate::osbs::tekton::Version;
 
 /// What the variables of OSBS begin with.
@@ -122,7 +123,7 @@ impl From<TemplateError> for Error {
 /// # Errors
 /// When it cannot be read.
 pub fn read(path: &Path) -> Result<String, TemplateError> {
-    std::fs::read_to_string(path).map_err(|source| TemplateError::Read { path: path.to_owned(), source })
+    file::read_text(path).map_err(|source| TemplateError::Read { path: path.to_owned(), source })
 }
 
 /// Makes a run of a template's text. `path` is for errors, `name` what the run has to be called.
