@@ -7,6 +7,7 @@
 //! harmless to whoever looks at it.
 
 use std::io::{self, Write};
+use std::time::Duration;
 
 use serde::Serialize;
 use serde_json::ser::Formatter;
@@ -68,7 +69,7 @@ impl<Out: Write, Err: Write> Screen for JsonLines<Out, Err> {
         told
     }
 
-    fn tick(&mut self) -> io::Result<()> {
+    fn tick(&mut self, _listened: Duration) -> io::Result<()> {
         Ok(())
     }
 

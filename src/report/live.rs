@@ -402,9 +402,9 @@ impl<Out: Write, Err: Write> Screen for Live<Out, Err> {
         self.show(&stamped.event)
     }
 
-    fn tick(&mut self) -> io::Result<()> {
+    fn tick(&mut self, listened: Duration) -> io::Result<()> {
         let Live { logs, mode, writer, .. } = self;
-        writer.collect(|waiting| logs.flush_stale(mode, waiting))?;
+        writer.collect(|waiting| logs.flush_stale(listened, mode, waiting))?;
         writer.write()?;
         self.redraw();
         let silent = self.last_news.elapsed();

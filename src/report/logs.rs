@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::event::{LogId, TaskId};
 use crate::log_lines::LineSplitter;
@@ -26,6 +26,8 @@ pub(super) struct ShownLogs {
     first_task: Option<TaskId>,
     /// Labels never name a task: the logs' names say enough.
     names_only: bool,
+    /// For how long there was nothing to show so far.
+    listened: Duration,
 }
 
 #[derive(Debug)]
@@ -35,7 +37,8 @@ struct Shown {
     prefix: Vec<u8>,
     prefix_width: usize,
     splitter: LineSplitter,
-    partial_since: Option<Instant>,
+    /// What [`ShownLogs::listened`] was when the line was left unfinished.
+    partial_since: Option<Duration>,
 }
 
 impl ShownLogs {
@@ -69,13 +72,13 @@ impl ShownLogs {
 
     /// Takes bytes of a log and puts its complete lines into `out`.
     pub(super) fn append(&mut self, log: &LogId, bytes: &[u8], mode: &OutputMode, out: &mut Vec<u8>) {
-        let width = self.width;
+        let (width, listened) = (self.width, self.listened);
         let Some(shown) = self.logs.get_mut(log) else { return };
         shown.align(width, mode);
         let Shown { prefix, splitter, .. } = shown;
         out.reserve(bytes.len() + bytes.len() / 4);
         splitter.feed(bytes, |line| write_line(prefix, line, mode, out));
-        shown.partial_since = shown.splitter.has_partial().then(Instant::now);
+        shown.partial_since = shown.splitter.has_partial().then_some(listened);
     }
 
     /// Puts what is unfinished of a log into `out`.
@@ -87,9 +90,12 @@ impl ShownLogs {
         }
     }
 
-    /// Puts what has been unfinished for too long into `out`.
-    pub(super) fn flush_stale(&mut self, mode: &OutputMode, out: &mut Vec<u8>) {
-        let stale = |shown: &&mut Shown| shown.partial_since.is_some_and(|since| since.elapsed() >= PATIENCE);
+    /// Puts what has been unfinished for too long into `out`. What counts is the time in which more could have come: a line is not torn
+    /// because its beginning took long to be written.
+    pub(super) fn flush_stale(&mut self, listened: Duration, mode: &OutputMode, out: &mut Vec<u8>) {
+        self.listened = listened;
+        let stale =
+            |shown: &&mut Shown| shown.partial_since.is_some_and(|since| listened.saturating_sub(since) >= PATIENCE);
         self.logs.values_mut().filter(stale).for_each(|shown| shown.flush(mode, out));
     }
 }

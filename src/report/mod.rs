@@ -110,8 +110,9 @@ impl Reporter {
 trait Screen {
     /// Shows one.
     fn event(&mut self, stamped: &Stamped) -> io::Result<()>;
-    /// Does what time asks for.
-    fn tick(&mut self) -> io::Result<()>;
+    /// Does what time asks for. `listened` is for how long there was nothing to show, altogether: the time that writing takes to a slow
+    /// reader is none in which something could have come.
+    fn tick(&mut self, listened: Duration) -> io::Result<()>;
     /// Puts everything away.
     fn close(&mut self) -> io::Result<()>;
 }
@@ -119,9 +120,11 @@ trait Screen {
 /// Shows everything that comes. When that is not possible any more the receiver is dropped, which tells the builder.
 fn pump(mut events: EventReceiver, screen: &mut impl Screen, reader: &Reader) -> io::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
-    let mut last_tick = Instant::now();
+    let (mut last_tick, mut listened) = (Instant::now(), Duration::ZERO);
     let shown = loop {
+        let began = Instant::now();
         let next = runtime.block_on(async { timeout(TICK, events.recv()).await });
+        listened += began.elapsed();
         let mut shown = match next {
             Ok(Some(stamped)) if stamped.event.is_last() => break screen.event(&stamped),
             Ok(Some(stamped)) => screen.event(&stamped),
@@ -130,7 +133,7 @@ fn pump(mut events: EventReceiver, screen: &mut impl Screen, reader: &Reader) ->
         };
         if last_tick.elapsed() >= TICK {
             last_tick = Instant::now();
-            shown = shown.and_then(|()| screen.tick()).and_then(|()| reader.look());
+            shown = shown.and_then(|()| screen.tick(listened)).and_then(|()| reader.look());
         }
         if shown.is_err() {
             break shown;

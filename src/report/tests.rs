@@ -17,7 +17,7 @@ impl Screen for Counting {
         if self.fails_at == Some(self.events) { Err(io::ErrorKind::StorageFull.into()) } else { Ok(()) }
     }
 
-    fn tick(&mut self) -> io::Result<()> {
+    fn tick(&mut self, _listened: Duration) -> io::Result<()> {
         Ok(())
     }
 

@@ -1,5 +1,6 @@
 //! A sandbox with a clone, a hub, and configuration that leads from one to the other: what tests of builds begin with.
 
+use std::io::Read as _;
 use std::os::unix::process::CommandExt as _;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
@@ -136,6 +137,19 @@ impl<'a> Running<'a> {
         }
         error.extend(stderr);
         Finished { status, stdout: self.sandbox.normalised(&stdout), stderr: self.sandbox.normalised(&error) }
+    }
+
+    /// Reads standard output slowly, so many bytes a second, as over a bad line; then waits for the end.
+    pub(crate) fn finish_slowly(mut self, bytes_per_second: usize) -> Finished {
+        let mut stdout = self.child.stdout.take().expect("a pipe");
+        let mut piece = vec![0; bytes_per_second / 20];
+        let mut seen = Vec::new();
+        while let count @ 1.. = stdout.read(&mut piece).expect("reading the program's words") {
+            seen.extend_from_slice(&piece[..count]);
+            std::thread::sleep(Duration::from_secs_f64(count as f64 / bytes_per_second as f64));
+        }
+        let rest = self.finish();
+        Finished { stdout: String::from_utf8_lossy(&seen).into_owned(), ..rest }
     }
 
     fn wait(&mut self) -> Option<i32> {

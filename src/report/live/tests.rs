@@ -363,13 +363,27 @@ fn a_heartbeat_tells_how_far_the_logs_are() {
     let (mut live, _, err) = live(mode(false, Color::Auto, false), period);
     live.show(&task(TaskState::Free)).unwrap();
     live.last_news = Instant::now().checked_sub(Duration::from_millis(2)).unwrap();
-    live.tick().unwrap();
+    live.tick(Duration::ZERO).unwrap();
     assert_eq!(err.text(), "still watching after 0 s: no news, free\n");
     live.show(&opened("x86_64.log", Some("x86_64"))).unwrap();
     live.show(&appended("x86_64.log", b"STEP 3/7: RUN make\n")).unwrap();
     live.last_news = Instant::now().checked_sub(Duration::from_millis(2)).unwrap();
-    live.tick().unwrap();
+    live.tick(Duration::ZERO).unwrap();
     assert!(err.text().ends_with("still watching after 0 s: x86_64: STEP 3/7 RUN make\n"), "{}", err.text());
+}
+
+#[test]
+fn an_unfinished_line_is_shown_when_nothing_more_came_and_not_because_writing_took_long() {
+    let (mut live, out, _) = live(mode(false, Color::Auto, false), None);
+    let (before, long_after) = (Duration::from_secs(60), Duration::from_secs(62));
+    live.show(&opened("x86_64.log", Some("x86_64"))).unwrap();
+    live.tick(before).unwrap();
+    live.show(&appended("x86_64.log", b"whole\nhal")).unwrap();
+    live.tick(before).unwrap();
+    assert_eq!(out.text(), "x86_64 | whole\n");
+    live.show(&appended("x86_64.log", b"f\npiece")).unwrap();
+    live.tick(long_after).unwrap();
+    assert_eq!(out.text(), "x86_64 | whole\nx86_64 | half\nx86_64 | piece\n");
 }
 
 #[test]
@@ -381,12 +395,12 @@ fn bars_show_what_was_counted_and_go_away() {
         let (out, err) = (Shared::default(), Shared::default());
         let mut live = Live::with_bars(mode, options(None), out.clone(), err, Some(bars));
         live.show(&BuildEvent::note("Building on Koji")).unwrap();
-        live.tick().unwrap();
+        live.tick(Duration::ZERO).unwrap();
         assert_eq!(terminal.contents(), "", "there is no build yet");
         live.show(&task(TaskState::Open)).unwrap();
         live.show(&opened("x86_64.log", Some("x86_64"))).unwrap();
         live.show(&appended("x86_64.log", b"STEP 3/4: RUN dnf -y install httpd\n")).unwrap();
-        live.tick().unwrap();
+        live.tick(Duration::ZERO).unwrap();
         let screen = terminal.contents();
         assert!(screen.contains("00:00  open"), "{screen}");
         assert_eq!(screen.contains("x86_64 ["), wide, "{screen}");
@@ -418,10 +432,10 @@ fn bars_say_when_the_server_does_not_answer_and_name_architectures() {
     live.show(&BuildEvent::Progress { task: 25.into(), done: 3, total: 9, unit: "tasks" }).unwrap();
     assert!(terminal.contents().contains("00:00  3/9 tasks, ppc64le, x86_64, init"), "{}", terminal.contents());
     live.show(&retrying("watch", "refused")).unwrap();
-    live.tick().unwrap();
+    live.tick(Duration::ZERO).unwrap();
     assert!(terminal.contents().contains("no answer, attempt 2 of 30"), "{}", terminal.contents());
     live.show(&BuildEvent::Reconnected).unwrap();
-    live.tick().unwrap();
+    live.tick(Duration::ZERO).unwrap();
     assert!(!terminal.contents().contains("no answer"), "{}", terminal.contents());
 }
 
