@@ -21,7 +21,7 @@ use crate::event::{
 use crate::plugin;
 use crate::request::check::answers::Answers;
 
-/// Builds nothing, and says so; fails for targets called `fail`.
+/// Builds nothing, and says so; the name of the target says what goes wrong.
 pub(super) struct Tiny;
 
 const MANNER: Manner = Manner {
@@ -109,8 +109,14 @@ impl Order for TinyOrder<'_> {
     }
 
     fn watch<'a>(&'a mut self, _logs: &'a LogChoice, _interrupt: &'a mut Interrupt) -> Answer<'a, Watched> {
-        let outcome = if self.0.request.target == "fail" { Outcome::Failed } else { Outcome::Succeeded };
-        Box::pin(async move { Ok(ended(outcome).into()) })
+        let target = self.0.request.target.clone();
+        Box::pin(async move {
+            match target.as_str() {
+                "fail" => Ok(ended(Outcome::Failed).into()),
+                "vanish" => Err(Error::new(ErrorKind::Network, std::fmt::Error)),
+                _ => Ok(ended(Outcome::Succeeded).into()),
+            }
+        })
     }
 
     fn look(&self) -> String {
@@ -230,7 +236,7 @@ fn a_builder_that_nobody_knows_of_builds_from_argv_to_exit_code() {
         |event: &BuildEvent| matches!(event, BuildEvent::Submitted { build, .. } if build.id == "Tiny-1".into());
     assert!(told.iter().any(submitted), "{told:?}");
     assert!(matches!(told.last(), Some(BuildEvent::Finished(_))), "{told:?}");
-    for (target, expected) in [("fail", 1), ("refuse", 4), ("lose", 7)] {
+    for (target, expected) in [("fail", 1), ("refuse", 4), ("lose", 7), ("vanish", 7)] {
         assert_eq!(build(&["--target", target]).0, expected, "{target}");
     }
     let (code, told) = build(&["--target", "x", "--dry-run"]);
@@ -242,5 +248,5 @@ fn a_builder_that_nobody_knows_of_builds_from_argv_to_exit_code() {
     assert_eq!(run(folder.path(), &["watch", "--last"]).0, 3);
     let (code, told) = run(folder.path(), &["status"]);
     let standing = |event: &BuildEvent| matches!(event, BuildEvent::Standing(standing) if standing.state.is_some());
-    assert_eq!((code, told.iter().filter(|event| standing(event)).count()), (0, 2), "{told:?}");
+    assert_eq!((code, told.iter().filter(|event| standing(event)).count()), (0, 3), "{told:?}");
 }

@@ -229,6 +229,21 @@ const FACTS: &[Fact] = &[
         local: None,
     },
     Fact {
+        // A cluster is looked for longer than a test can wait: see the tests of its patience.
+        what: "the server is gone for good while the build is watched",
+        code: 7,
+        koji: Some(|| koji_lost(|world| world.hub.stop_listening())),
+        osbs: None,
+        local: None,
+    },
+    Fact {
+        what: "the server is busy (HTTP 503) for good while the build is watched",
+        code: 7,
+        koji: Some(|| koji_lost(|world| world.hub.inject_for_good("*", Fault::Status(503, "<html>busy")))),
+        osbs: None,
+        local: None,
+    },
+    Fact {
         what: "the reader goes away while the build is watched",
         code: 7,
         koji: Some(koji_unread),
@@ -305,6 +320,16 @@ fn koji_cancelled() -> Option<Finished> {
     let task = world.hub.task(world.hub.wait_for_task(PATIENCE));
     running.read_until("free");
     task.cancel();
+    Some(running.finish())
+}
+
+fn koji_lost(lose: impl FnOnce(&World)) -> Option<Finished> {
+    let world = World::with(HubOptions::default(), IMPATIENT);
+    world.clone();
+    let mut running = world.start(&["container-build", "--build-with", "koji"]);
+    world.hub.task(world.hub.wait_for_task(PATIENCE)).open("builder1");
+    running.read_until("builder1");
+    lose(&world);
     Some(running.finish())
 }
 
