@@ -9,12 +9,11 @@
 
 pub(crate) mod answer;
 pub(crate) mod finding;
-mod waiting;
 
 use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::fmt;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -429,6 +428,16 @@ pub struct EventSender {
     saw_build: Arc<AtomicBool>,
     /// The names and architectures of the logs that were opened.
     opened: Arc<Mutex<BTreeSet<ShownLog>>>,
+    /// How many waits there are within each other.
+    waits: Arc<AtomicUsize>,
+    /// Whether nothing is told but waits.
+    is_quiet: bool,
+}
+
+/// A wait, which is over when this is dropped.
+pub(crate) struct Wait {
+    depth: usize,
+    waits: Arc<AtomicUsize>,
 }
 
 /// The receiving side of a build's events.
@@ -440,12 +449,33 @@ const CHANNEL_CAPACITY: usize = 4;
 /// Makes the channel between a builder and the reporter.
 pub fn channel() -> (EventSender, EventReceiver) {
     let (sender, receiver) = tokio::sync::mpsc::channel(CHANNEL_CAPACITY);
-    (EventSender { wanted: None, channel: sender, saw_build: Arc::default(), opened: Arc::default() }, receiver)
+    let sender = EventSender {
+        wanted: None,
+        channel: sender,
+        saw_build: Arc::default(),
+        opened: Arc::default(),
+        waits: Arc::default(),
+        is_quiet: false,
+    };
+    (sender, receiver)
 }
 
 impl fmt::Debug for EventSender {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("EventSender").field("is_closed", &self.is_closed()).finish_non_exhaustive()
+    }
+}
+
+impl Wait {
+    /// Whether no other wait was begun within this one and goes on.
+    pub(crate) fn is_innermost(&self) -> bool {
+        self.waits.load(Ordering::Relaxed) == self.depth
+    }
+}
+
+impl Drop for Wait {
+    fn drop(&mut self) {
+        self.waits.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -477,8 +507,23 @@ impl EventSender {
         EventSender { wanted: Some(Arc::new(wanted)), ..self.clone() }
     }
 
+    /// The same channel for those whose news are of no interest: only what is waited for is told.
+    #[must_use]
+    pub(crate) fn quiet(&self) -> EventSender {
+        EventSender { is_quiet: true, ..self.clone() }
+    }
+
+    /// Begins a wait within those that there are.
+    pub(crate) fn begin_wait(&self) -> Wait {
+        let depth = self.waits.fetch_add(1, Ordering::Relaxed) + 1;
+        Wait { depth, waits: Arc::clone(&self.waits) }
+    }
+
     /// A log that is not wanted is never opened, and of one that was not opened nothing is told.
     fn is_unwanted(&self, event: &BuildEvent) -> bool {
+        if self.is_quiet {
+            return !matches!(event, BuildEvent::Waiting { .. });
+        }
         let Some(wanted) = &self.wanted else { return false };
         match event {
             BuildEvent::LogOpened { log, arch } => !wanted(&log.name, arch.as_deref()),

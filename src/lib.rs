@@ -59,7 +59,7 @@
 //! | [`http`] | the only place that makes an HTTP client |
 //! | [`child`] | the only place that makes child processes |
 //! | [`arch`], [`backoff`], [`digest`], [`file`], [`lock`], [`log_lines`] | names of architectures, waits between attempts, SHA-256, files that somebody named, locks on files, bytes to lines: each once |
-//! | [`blocking`] | work on files, git and hashes beside the thread that waits |
+//! | [`blocking`], [`wait`] | work on files, git and hashes beside the thread that waits; waits that are said, and have an end |
 //! | [`error`], [`exit_code`] | kinds, sources, hints; the whole table of exit codes |
 //!
 //! Arrows: `commands -> {cli, config, checkout, request, builder, builders, report, submissions}`, `builders -> {builder, koji, osbs, local}`,
@@ -116,3 +116,4 @@ pub mod plugin;
 pub mod report;
 pub mod request;
 pub mod submissions;
+pub(crate) mod wait;

@@ -20,6 +20,7 @@ const GROUND: [&str; 12] = [
     "file",
     "lock",
     "log_lines",
+    "wait",
 ];
 
 /// A room, and the rooms it may use, besides the ground floor.
@@ -71,6 +72,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("report", &[]),
     ("request", &["checkout"]),
     ("submissions", &[]),
+    ("wait", &[]),
 ];
 
 fn modules() -> Modules {

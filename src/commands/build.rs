@@ -12,10 +12,11 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::event::{BuildEvent, BuildId};
 use crate::exit_code::ExitCode;
 use crate::gating;
+use crate::wait::said;
 
 use super::prepare::{self, Wanted};
 use super::watching::{read_by_somebody, watched};
-use super::{Context, End, records, said};
+use super::{Context, End, records};
 
 /// What is said where checks refuse a build that could be submitted all the same.
 const FORCE_HINT: &str = "--force submits all the same";
@@ -84,7 +85,7 @@ async fn with_order(
 ) -> Result<End> {
     check_server(context, wanted, builder, order, wish).await?;
     if wish.is_dry {
-        let run = said(context, format!("an answer of {}", order.server()), order.preview()).await?;
+        let run = said(&context.events, format!("an answer of {}", order.server()), order.preview()).await?;
         context.tell(BuildEvent::DryRun(Box::new(run.masked()))).await;
         return Ok(End::default());
     }
@@ -119,7 +120,7 @@ async fn check_server(
     order: &mut dyn Order,
     wish: Wish<'_>,
 ) -> Result<()> {
-    let answers = match said(context, format!("an answer of {}", order.server()), order.ask()).await {
+    let answers = match said(&context.events, format!("an answer of {}", order.server()), order.ask()).await {
         Ok(answers) => answers,
         Err(error) if wish.is_dry && error.kind() == ErrorKind::Network => {
             context.warn(format_args!("what the server would refuse is not known: {error}")).await;
@@ -145,7 +146,7 @@ async fn submit(context: &Context, order: &mut dyn Order, creation: &mut Creatio
         interrupt.raised().await;
         tokio::time::sleep(TRUTH_WITHIN).await;
     };
-    let answer = said(context, format!("{server} to take the build"), order.submit(creation));
+    let answer = said(&context.events, format!("{server} to take the build"), order.submit(creation));
     let submitted = tokio::select! {
         biased;
         submitted = answer => submitted,
@@ -169,7 +170,7 @@ async fn validate_gating(context: &Context, wanted: &Wanted, config: &RpkgConfig
     }
     let Some(greenwave) = config.greenwave_url()? else { return Ok(()) };
     let validated = gating::validate(&checkout.root, &greenwave.value);
-    if said(context, format_args!("an answer of {}", address::masked(&greenwave.value)), validated).await? {
+    if said(&context.events, format_args!("an answer of {}", address::masked(&greenwave.value)), validated).await? {
         context.note("Found a gating.yaml file in the repo and it is properly configured").await;
     }
     Ok(())

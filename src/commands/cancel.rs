@@ -5,11 +5,12 @@ use crate::cli::CancelArgs;
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::{BuildId, Outcome};
 use crate::exit_code::ExitCode;
+use crate::wait::said;
 
 use super::at::{At, at};
 use super::watching::watched;
 use super::which::Which;
-use super::{Context, End, said};
+use super::{Context, End};
 
 /// `cancel [ID|URL]`, `cancel --last`. Success means that the build is cancelled.
 ///
@@ -24,7 +25,7 @@ pub(super) async fn run(context: &Context, arguments: &CancelArgs) -> Result<End
 async fn cancel(context: &Context, at: &mut At<'_>) -> Result<End> {
     let build = at.build.clone();
     let what = format!("{} to cancel the build", at.site.server());
-    said(context, what, at.site.cancel(&build.id)).await.map_err(|error| not_cancelled(error, &build))?;
+    said(&context.events, what, at.site.cancel(&build.id)).await.map_err(|error| not_cancelled(error, &build))?;
     at.hold(context)?;
     let logs = LogChoice::nothing();
     let outcome = at.watch(context, &logs).await;

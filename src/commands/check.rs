@@ -11,9 +11,10 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::event::{BuildEvent, CheckReport, Finding};
 use crate::request::check::FileReport;
 use crate::request::{Artifact, BuildRequest};
+use crate::wait::said;
 
 use super::prepare::{self, Wanted};
-use super::{Context, End, said};
+use super::{Context, End};
 
 /// `check`, `check --offline`.
 ///
@@ -36,7 +37,7 @@ pub(super) async fn run(context: &Context, arguments: &CheckArgs) -> Result<End>
     if !arguments.offline {
         let wish = Wish { request: &request, files: &files, checkout: &checkout, is_dry: true };
         let mut order = builder.order(context.setting(Ok(&config), &wanted.own), wish).await?;
-        let answers = said(context, format!("an answer of {}", order.server()), order.ask()).await;
+        let answers = said(&context.events, format!("an answer of {}", order.server()), order.ask()).await;
         order.close().await;
         let rules = builder.rules();
         let found = answers?.map(|answers| prepare::check_answers(&answers, wish, &rules)).unwrap_or_default();

@@ -11,7 +11,6 @@ mod prepare;
 mod records;
 pub(crate) mod setup;
 pub(crate) mod status;
-mod wait;
 pub(crate) mod watch;
 mod watching;
 mod which;
@@ -30,8 +29,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::event::{BuildEvent, BuildId, BuildOutcome, EventSender, Fault, Finding, Finish, Outcome};
 use crate::exit_code::ExitCode;
 use crate::report::{OutputMode, text};
-
-use wait::{blocking, said};
+use crate::wait::blocking;
 
 /// What every sub-command gets.
 pub struct Context {
@@ -243,7 +241,8 @@ impl Context {
             files.user = Some(config.clone());
         }
         let tool = self.tool.clone();
-        let config = blocking(self, "reading the configuration", move || RpkgConfig::load(&tool, &files)).await??;
+        let config =
+            blocking(&self.events, "reading the configuration", move || RpkgConfig::load(&tool, &files)).await??;
         for warning in config.warnings() {
             self.warn(warning).await;
         }
@@ -256,7 +255,7 @@ impl Context {
     /// When there is none, or git cannot read it.
     async fn checkout(&self) -> Result<Checkout> {
         let folder = self.folder()?;
-        Ok(blocking(self, "reading the checkout", move || Checkout::read(&folder)).await??)
+        Ok(blocking(&self.events, "reading the checkout", move || Checkout::read(&folder)).await??)
     }
 
     /// What builders get.

@@ -15,7 +15,7 @@ use crate::request::plan::{self, PlanError, PlanInput};
 use crate::request::{Artifact, BuildOptions, BuildRequest};
 
 use super::Context;
-use super::wait::blocking;
+use crate::wait::blocking;
 
 /// What `--background` adds to the task's priority, as in rpkg.
 const BACKGROUND_PRIORITY: i64 = 5;
@@ -159,13 +159,13 @@ pub(crate) async fn check_files(
 ) -> Result<FileReport> {
     let (root, request) = (root.to_owned(), request.clone());
     let forgiven = rules.forgiven;
-    blocking(context, "reading the files of the checkout", move || {
+    Ok(blocking(&context.events, "reading the files of the checkout", move || {
         let mut files = check::check_files(&root, &request);
         let has_dockerfile = root.join("Dockerfile").is_file() || root.join("Containerfile").is_file();
         files.findings.retain(|finding| !forgiven.contains(&finding.id) || !has_dockerfile);
         files
     })
-    .await
+    .await?)
 }
 
 /// What the server's answers say, without what is another builder's rule.

@@ -10,7 +10,7 @@ use crate::request::BuildRequest;
 use crate::submissions::{Submission, Submissions};
 
 use super::Context;
-use super::wait::blocking;
+use crate::wait::blocking;
 
 /// All of the list, oldest first.
 ///
@@ -18,7 +18,7 @@ use super::wait::blocking;
 /// When it is there and unreadable or malformed.
 pub(super) async fn list(context: &Context) -> Result<Vec<Submission>> {
     let submissions = context.environment.submissions()?;
-    Ok(blocking(context, "reading the list of submissions", move || submissions.list()).await??)
+    Ok(blocking(&context.events, "reading the list of submissions", move || submissions.list()).await??)
 }
 
 /// Puts a build into the list.
@@ -60,7 +60,7 @@ where
     E: std::fmt::Display + Send + 'static,
 {
     let why = match context.environment.submissions() {
-        Ok(list) => match blocking(context, what, move || work(&list)).await {
+        Ok(list) => match blocking(&context.events, what, move || work(&list)).await {
             Ok(Ok(())) => return,
             Ok(Err(error)) => error.to_string(),
             Err(error) => error.to_string(),

@@ -5,8 +5,8 @@ use crate::cli::{SetupArgs, Switch};
 use crate::error::Result;
 use crate::event::BuildEvent;
 
-use super::wait::blocking;
 use super::{Context, End};
+use crate::wait::blocking;
 
 /// `container-build-setup --get-autorebuild`, `--set-autorebuild true|false`.
 ///
@@ -20,12 +20,12 @@ pub(super) async fn run(context: &Context, arguments: &SetupArgs) -> Result<End>
             let enabled = switch == Switch::True;
             // A file that is half changed is worse than one that is changed.
             let hold = context.interrupt.hold()?;
-            let set = blocking(context, "changing the file", move || autorebuild::set(&folder, enabled)).await;
+            let set = blocking(&context.events, "changing the file", move || autorebuild::set(&folder, enabled)).await;
             drop(hold);
             BuildEvent::Setting { name, value: enabled.to_string(), file: Some(set??.display().to_string()) }
         }
         None => {
-            let get = blocking(context, "reading the file", move || autorebuild::get(&folder)).await;
+            let get = blocking(&context.events, "reading the file", move || autorebuild::get(&folder)).await;
             BuildEvent::Setting { name, value: get??.to_string(), file: None }
         }
     };

@@ -7,8 +7,9 @@ use crate::builders;
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::{BuildEvent, BuildId, BuilderName, Outcome, Standing, TaskId, TaskState};
 use crate::submissions::Submission;
+use crate::wait::said;
 
-use super::{Context, End, records, said};
+use super::{Context, End, records};
 
 /// How many builds are listed: the newest.
 const LISTED: usize = 20;
@@ -50,7 +51,7 @@ async fn ask(context: &Context, setting: &Setting<'_>, list: &[Submission]) -> S
     let mut states = States::new();
     for ((builder, server, _), submissions) in by_server {
         let asked = ask_server(setting, builder, &submissions);
-        match said(context, format_args!("an answer of {server}"), asked).await {
+        match said(&context.events, format_args!("an answer of {server}"), asked).await {
             Ok(answers) => states.extend(answers),
             Err(error) => context.warn(format_args!("the state of builds on {server} is not known: {error}")).await,
         }
@@ -62,7 +63,7 @@ async fn ask_server(setting: &Setting<'_>, builder: &BuilderName, submissions: &
     let Some(first) = submissions.first() else { return Ok(States::new()) };
     let known = builders::named(builder).ok_or_else(|| Error::new(ErrorKind::Config, Unknown(builder.clone())))?;
     // One line about a server that does not answer is enough here: nobody listens to retries.
-    let (quiet, _) = crate::event::channel();
+    let quiet = setting.events.quiet();
     let setting = Setting { events: &quiet, ..setting.clone() };
     let way = Known::from(*first);
     let mut site = known.site(setting, Some(&way)).await?;

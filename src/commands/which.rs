@@ -103,7 +103,7 @@ impl Which<'_> {
         remembered: &mut Vec<&Submission>,
     ) {
         // Whatever there is to warn of is told when the build is gone to.
-        let (quiet, _) = crate::event::channel();
+        let quiet = setting.events.quiet();
         let setting = Setting { events: &quiet, ..setting.clone() };
         for builder in builders::all() {
             let (name, is_of_profile) = (builder.name(), builder.rules().is_of_profile);

@@ -1,6 +1,5 @@
 //! Secrets, and where they are kept between runs.
 
-#[cfg(feature = "keyring")]
 pub(crate) mod keyring;
 pub mod negotiate;
 pub(crate) mod secret;

@@ -7,7 +7,7 @@ use super::session::{HubSettings, Session};
 use super::target_cache::TargetCache;
 use crate::builder::{Known, Setting};
 use crate::config::koji::{AuthType, KojiProfile, KojiRoots};
-use crate::credentials::Secret;
+use crate::credentials::{PASSWORD_VARIABLE, Secret, keyring};
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::EventSender;
 use crate::http::ClientOptions;
@@ -122,7 +122,7 @@ async fn credentials(profile: &KojiProfile, setting: &Setting<'_>) -> Result<Cre
         runas: setting.runas,
     };
     if profile.authtype == Some(AuthType::Password) && available.password.is_none() {
-        available.password = stored_password(user.clone(), profile.server.url().as_str().to_owned()).await;
+        available.password = stored_password(setting.events, user.as_deref(), profile).await?;
     }
     auth::choose(&available).map_err(|error| error.of_profile(&profile.name))
 }
@@ -137,18 +137,12 @@ fn authtype_word(authtype: &AuthType) -> &str {
     }
 }
 
-/// The keyring's password; asking for it may wait for the desktop to unlock the keyring.
-#[cfg(feature = "keyring")]
-async fn stored_password(user: Option<String>, server: String) -> Option<Secret> {
-    let user = user?;
-    let lookup = tokio::task::spawn_blocking(move || crate::credentials::keyring::password(&user, &server));
-    lookup.await.ok().flatten()
-}
-
-#[cfg(not(feature = "keyring"))]
-#[expect(clippy::unused_async, reason = "as where there is a keyring")]
-async fn stored_password(_user: Option<String>, _server: String) -> Option<Secret> {
-    None
+/// The keyring's password.
+async fn stored_password(events: &EventSender, user: Option<&str>, profile: &KojiProfile) -> Result<Option<Secret>> {
+    let Some(user) = user else { return Ok(None) };
+    let stored = keyring::stored(events, user.to_owned(), profile.server.url().as_str().to_owned()).await;
+    let hint = format!("unlock the keyring, or give the password in {PASSWORD_VARIABLE}");
+    stored.map_err(|error| Error::new(ErrorKind::Authentication, error).hint(hint))
 }
 
 /// The configuration has changed since the build was submitted.

@@ -85,7 +85,7 @@ pub(crate) async fn access(
         token_file: options.token_file.clone(),
         home: setting.environment.home.as_deref(),
     };
-    let access = openshift::access(sources).await?;
+    let access = openshift::access(sources, setting.events).await?;
     for warning in &access.warnings {
         setting.warn(warning).await;
     }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::support::koji_hub::{Fault, HubOptions};
-use crate::support::kube_api::Trick;
+use crate::support::kube_api::{OAuth, Options, Trick};
 use crate::support::local_world::LocalWorld;
 use crate::support::osbs_world::OsbsWorld;
 use crate::support::sandbox::Finished;
@@ -92,6 +92,7 @@ fn a_signal_ends_what_waits_for_a_cluster() {
         Moment::of("submit under way", BUILD, "POST /apis/tekton.dev").late().creates(),
         Moment::of("watch", BUILD, "watch=true").creates(),
         Moment::of("watch of an older build", &["watch", "--last"], "watch=true"),
+        Moment::of("check", &["check", "--build-with", "osbs"], "GET /apis"),
         Moment::of("status", &["status"], "GET /apis"),
         Moment::of("cancel", &["cancel", "--last"], "PATCH "),
     ];
@@ -109,6 +110,82 @@ fn a_signal_ends_what_waits_for_a_cluster() {
         assert_eq!(runs(), before + moment.created, "{}: {run}", moment.what);
         let name = world.server.await_runs(1).pop().expect("a run").name;
         assert!(moment.created == 0 || run.to_string().contains(&name), "{}: {run}", moment.what);
+    }
+}
+
+#[test]
+fn a_signal_ends_a_login_that_is_not_answered() {
+    const BUILD: &[&str] = &["container-build", "--build-with", "osbs"];
+    const MOMENT: Moment = Moment::of("the login of OpenShift", BUILD, "GET /oauth/authorize");
+    let (user, password, token) = ("packager".to_owned(), "secretpw".to_owned(), "sha256~given".to_owned());
+    let oauth = OAuth { user, password, token, endpoint: None, error: None };
+    let world = OsbsWorld::with(Options { oauth: Some(oauth), ..Options::default() }, "");
+    let endpoint = format!("{}/oauth/authorize", world.server.url());
+    world.configure(&format!("username = packager\npassword = secretpw\noauth_url = {endpoint}\n"));
+    world.clone();
+    for signal in SIGNALS {
+        let asked = world.server.requests(MOMENT.call).len();
+        world.server.trick(MOMENT.call, Trick::Delay(NEVER));
+        let running = world.start(MOMENT.arguments);
+        world.server.wait_for_requests(MOMENT.call, asked + 1);
+        let _ = ended(running, signal, &MOMENT);
+    }
+    assert!(world.server.requests("POST ").is_empty());
+}
+
+#[test]
+#[cfg(feature = "keyring")]
+fn a_signal_ends_the_wait_for_a_keyring_that_is_silent() {
+    let (mut world, mut cluster) = (World::new(), OsbsWorld::new());
+    let bus = SilentBus::new(&world.sandbox);
+    world.sandbox.set_variable("FEDPKG_CONTAINER_BUILD_PASSWORD", "");
+    for sandbox in [&mut world.sandbox, &mut cluster.sandbox] {
+        sandbox.set_variable("DBUS_SESSION_BUS_ADDRESS", &bus.address);
+    }
+    world.clone();
+    cluster.clone();
+    cluster.configure("");
+    let moments = [
+        (&world.sandbox, Moment::of("Koji's keyring", &["container-build", "--build-with", "koji"], "")),
+        (&world.sandbox, Moment::of("Koji's keyring", &["cancel", "1"], "")),
+        (&cluster.sandbox, Moment::of("OSBS' keyring", &["container-build", "--build-with", "osbs"], "")),
+        (&cluster.sandbox, Moment::of("OSBS' keyring", &["watch", "--build-with", "osbs", "a-run"], "")),
+    ];
+    for ((sandbox, moment), signal) in moments.iter().flat_map(|moment| SIGNALS.map(|signal| (moment, signal))) {
+        let running = Running::start(sandbox.command_in_clone(moment.arguments), sandbox);
+        let connection = bus.connection();
+        let _ = ended(running, signal, moment);
+        drop(connection);
+    }
+    assert!(world.hub.tasks().is_empty() && cluster.server.requests("POST ").is_empty());
+}
+
+/// A D-Bus that takes connections, and says nothing.
+#[cfg(feature = "keyring")]
+struct SilentBus {
+    listener: std::os::unix::net::UnixListener,
+    address: String,
+}
+
+#[cfg(feature = "keyring")]
+impl SilentBus {
+    fn new(sandbox: &crate::support::sandbox::Sandbox) -> SilentBus {
+        let path = sandbox.root().join("bus");
+        let listener = std::os::unix::net::UnixListener::bind(&path).unwrap();
+        listener.set_nonblocking(true).unwrap();
+        SilentBus { listener, address: format!("unix:path={}", path.display()) }
+    }
+
+    /// The next connection, once there is one.
+    fn connection(&self) -> std::os::unix::net::UnixStream {
+        let deadline = std::time::Instant::now() + PATIENCE;
+        loop {
+            match self.listener.accept() {
+                Ok((stream, _)) => return stream,
+                Err(error) => assert!(std::time::Instant::now() < deadline, "nobody asks the keyring: {error}"),
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
     }
 }
 

@@ -14,8 +14,6 @@ use crate::file::LONGEST;
 
 /// Which content sets an image is made of, for each architecture.
 const CONTENT_SETS_FILE: &str = "content_sets.yml";
-/// Longer files are refused, in bytes.
-const LONGEST: u64 = 1024 * 1024;
 /// Where the manifest's form is written down.
 const SPECIFICATION: &str = "https://raw.githubusercontent.com/containerbuildsystem/atomic-reactor/master/atomic_reactor/schemas/content_manifest.json";
 

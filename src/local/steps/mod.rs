@@ -38,6 +38,7 @@ use crate::local::order::{Hub, LocalOrder};
 use crate::local::registry::push::Pushed;
 use crate::local::steps::error::LocalError;
 use crate::request::nvr::Nvr;
+use crate::wait;
 use base_image::{BaseImage, BaseImages};
 use context::BuildContext;
 use dockerfile::{StoredNames, Written};
@@ -248,7 +249,7 @@ impl Site {
             let work = store.work(&id)?;
             Ok::<_, LocalError>((store, work))
         });
-        let (store, work) = events.said("another build on this machine, which tidies up", opened).await?;
+        let (store, work) = wait::said(events, "another build on this machine, which tidies up", opened).await?;
         let machine = Machine::probe(order.config, order.guard.clone(), &store, work.path()).await?;
         let prepared = prepare::prepare(order, machine.version, &work.path().join("context")).await?;
         let configured = order.config.isolation.as_deref();

@@ -2,10 +2,12 @@
 //!
 //! Which token counts is [`super::token`]'s decision. A kubeconfig's token never goes to another server than the one that it is for.
 
+use std::io;
 use std::path::{Path, PathBuf};
 
 use base64::Engine as _;
-use kube::config::{KubeConfigOptions, Kubeconfig};
+use futures_util::FutureExt as _;
+use kube::config::{KubeConfigOptions, Kubeconfig, KubeconfigError};
 use url::Url;
 
 use super::kerberos::Kerberos;
@@ -17,14 +19,23 @@ use super::{LOGIN_HINT, Login, LoginError, Nobody};
 use crate::address::{self, Address};
 use crate::child;
 use crate::config::osbs::OsbsInstance;
-use crate::credentials::Secret;
+use crate::credentials::{Secret, keyring};
 use crate::error::{Error, ErrorKind};
+use crate::event::EventSender;
+use crate::file;
 use crate::http::{ClientOptions, Redirects};
+use crate::wait::{self, LOCAL, Patience, WaitError};
 
 /// Where a pod finds its service account.
 const IN_POD: &str = "/var/run/secrets/kubernetes.io/serviceaccount";
+/// Who we are, in a file.
+const CERTIFICATE: &str = "the client certificate";
+/// What shows that we are.
+const KEY: &str = "the client key";
 /// The namespace where nobody names one (osbs-client).
 const DEFAULT_NAMESPACE: &str = "default";
+/// How long the files may take, and the keyring, which has a limit of its own, after them.
+const PATIENCE: Patience = Patience { within: LOCAL.within.saturating_mul(2), ..LOCAL };
 
 /// Everything that says where and who.
 #[derive(Debug, Clone)]
@@ -74,7 +85,7 @@ pub enum AccessError {
     },
     /// The kubeconfig cannot be used.
     #[error("cannot use the kubeconfig")]
-    Kubeconfig(#[source] Box<kube::config::KubeconfigError>),
+    Kubeconfig(#[source] Box<KubeconfigError>),
     /// A PEM file cannot be read.
     #[error("cannot use {what} {}: {why}", path.display())]
     Pem {
@@ -88,12 +99,9 @@ pub enum AccessError {
     /// The token is no token.
     #[error(transparent)]
     Login(#[from] LoginError),
-    /// Looking for it went wrong in this program.
-    #[error("looking for the server and the login failed: {why}")]
-    Broken {
-        /// What happened.
-        why: String,
-    },
+    /// The files that name it cannot be read, or that went wrong in this program.
+    #[error(transparent)]
+    Wait(#[from] WaitError),
 }
 
 impl From<TokenError> for AccessError {
@@ -104,30 +112,28 @@ impl From<TokenError> for AccessError {
 
 impl From<AccessError> for Error {
     fn from(error: AccessError) -> Self {
-        use kube::config::KubeconfigError;
         let kind = match &error {
             AccessError::NoServer { .. } | AccessError::Url { .. } => ErrorKind::Config,
             AccessError::Kubeconfig(source) => match **source {
-                KubeconfigError::LoadCertificateAuthority(_)
-                | KubeconfigError::LoadClientCertificate(_)
+                KubeconfigError::LoadClientCertificate(_)
                 | KubeconfigError::LoadClientKey(_)
                 | KubeconfigError::ParseCertificates(_) => ErrorKind::Authentication,
                 _ => ErrorKind::Config,
             },
-            AccessError::Pem { .. } => ErrorKind::Authentication,
+            AccessError::Pem { what: CERTIFICATE | KEY, .. } => ErrorKind::Authentication,
+            // Whom to trust is no credential.
+            AccessError::Pem { .. } => ErrorKind::Config,
             AccessError::Login(error) if error.is_refusal() => ErrorKind::Authentication,
             AccessError::Login(_) => ErrorKind::Network,
-            AccessError::Broken { .. } => ErrorKind::Internal,
+            AccessError::Wait(error) => error.kind(),
         };
         let hint = match &error {
             AccessError::NoServer { instance } => Some(format!(
                 "set openshift_url in [{instance}] of osbs.conf, give --openshift-url, or log in with `oc login`"
             )),
             AccessError::Login(error) => Some(error.hint().unwrap_or(LOGIN_HINT).to_owned()),
-            AccessError::Url { .. }
-            | AccessError::Kubeconfig(_)
-            | AccessError::Pem { .. }
-            | AccessError::Broken { .. } => None,
+            AccessError::Wait(error) => error.hint().map(str::to_owned),
+            AccessError::Url { .. } | AccessError::Kubeconfig(_) | AccessError::Pem { .. } => None,
         };
         let error = Error::new(kind, error);
         match hint {
@@ -142,18 +148,18 @@ impl From<AccessError> for Error {
 ///
 /// # Errors
 /// When no server is named, or what is named cannot be read.
-pub(crate) async fn access(sources: Sources<'_>) -> Result<Access, AccessError> {
+pub(crate) async fn access(sources: Sources<'_>, events: &EventSender) -> Result<Access, AccessError> {
     let (instance, home) = (sources.instance.clone(), sources.home.map(Path::to_owned));
     let Sources { url, namespace, token, token_file, .. } = sources;
-    let runtime = tokio::runtime::Handle::current();
-    let found = tokio::task::spawn_blocking(move || {
+    let (runtime, inner) = (tokio::runtime::Handle::current(), events.clone());
+    let find = move || {
         let (instance, home) = (&instance, home.as_deref());
-        runtime.block_on(find(Sources { instance, url, namespace, token, token_file, home }))
-    });
-    found.await.unwrap_or_else(|error| Err(AccessError::Broken { why: error.to_string() }))
+        runtime.block_on(find(Sources { instance, url, namespace, token, token_file, home }, &inner))
+    };
+    wait::blocking_for(PATIENCE, events, "the files of the login", find).await?
 }
 
-async fn find(sources: Sources<'_>) -> Result<Access, AccessError> {
+async fn find(sources: Sources<'_>, events: &EventSender) -> Result<Access, AccessError> {
     let instance = sources.instance;
     let wanted = sources.url.clone().or_else(|| instance.openshift_url.clone());
     let wanted = wanted.map(|address| address.bare());
@@ -168,7 +174,7 @@ async fn find(sources: Sources<'_>) -> Result<Access, AccessError> {
         (None, Some(config)) => parsed(&config.cluster_url.to_string())?,
         (None, None) => pod_server(in_pod).ok_or_else(|| AccessError::NoServer { instance: instance.name.clone() })?,
     };
-    let chosen = identity(&sources, &url, kubeconfig.as_ref())?;
+    let chosen = identity(&sources, &url, kubeconfig.as_ref(), events).await?;
     let mut config = match (kubeconfig.as_ref(), &chosen.identity) {
         (Some(kubeconfig), Identity::Kubeconfig(user)) => of_context(kubeconfig, &user.context).await?,
         // What the kubeconfig knows of the server holds, whoever we are; who we are there does not.
@@ -194,7 +200,7 @@ async fn find(sources: Sources<'_>) -> Result<Access, AccessError> {
         Identity::Certificate | Identity::Kubeconfig(_) => Login::Elsewhere,
         Identity::Nobody(places) => Login::Nobody(Nobody(places)),
     };
-    let from_pod = || std::fs::read_to_string(in_pod.join("namespace")).ok().map(|text| text.trim().to_owned());
+    let from_pod = || file::read_text(&in_pod.join("namespace")).ok().map(|text| text.trim().to_owned());
     let from_context = Some(config.default_namespace.clone()).filter(|namespace| namespace != DEFAULT_NAMESPACE);
     let namespace = sources.namespace.or_else(|| instance.namespace.clone()).or(from_context).or_else(from_pod);
     Ok(Access {
@@ -207,11 +213,16 @@ async fn find(sources: Sources<'_>) -> Result<Access, AccessError> {
 }
 
 /// Who we are at this very server.
-fn identity(sources: &Sources<'_>, url: &Url, kubeconfig: Option<&Kubeconfig>) -> Result<Chosen, TokenError> {
+async fn identity(
+    sources: &Sources<'_>,
+    url: &Url,
+    kubeconfig: Option<&Kubeconfig>,
+    events: &EventSender,
+) -> Result<Chosen, TokenError> {
     let instance = sources.instance;
     let configured_token = instance.credentials.token.as_deref().map(Secret::new);
     let instance_file = sources.home.and_then(|home| token::instance_file(home, &instance.name));
-    let keyring = || in_keyring(&instance.name, url);
+    let keyring = || keyring::stored(events, instance.name.clone(), url.to_string()).boxed_local();
     token::choose(&TokenOrder {
         server: url,
         use_auth: instance.use_auth,
@@ -225,6 +236,7 @@ fn identity(sources: &Sources<'_>, url: &Url, kubeconfig: Option<&Kubeconfig>) -
         kubeconfig,
         pod_file: Some(Path::new(token::POD_TOKEN)),
     })
+    .await
 }
 
 fn is_pods(identity: &Identity) -> bool {
@@ -270,23 +282,18 @@ fn login(instance: &OsbsInstance, url: &Url) -> Login {
     Login::OAuth { challenge: Box::new(challenge), client }
 }
 
-#[cfg(feature = "keyring")]
-fn in_keyring(instance: &str, url: &Url) -> Option<Secret> {
-    // A thread of its own, because the keyring has a runtime of its own, and one cannot be begun inside another.
-    let look = || crate::credentials::keyring::password(instance, url.as_str());
-    std::thread::scope(|scope| scope.spawn(look).join()).ok().flatten()
-}
-
-#[cfg(not(feature = "keyring"))]
-fn in_keyring(_: &str, _: &Url) -> Option<Secret> {
-    None
-}
-
 /// The kubeconfig, if there is one. A broken one matters only where nothing else names the server.
 fn kubeconfig(is_needed: bool) -> Result<Option<Kubeconfig>, AccessError> {
-    match Kubeconfig::read() {
+    let named = std::env::var_os("KUBECONFIG").filter(|paths| !paths.is_empty());
+    let paths: Vec<PathBuf> = match &named {
+        Some(paths) => std::env::split_paths(paths).collect(),
+        None => std::env::home_dir().map(|home| home.join(".kube/config")).into_iter().collect(),
+    };
+    let irregular = paths.into_iter().find_map(|path| Some(KubeconfigError::ReadConfig(irregular(&path)?, path)));
+    match irregular.map_or_else(Kubeconfig::read, Err) {
         Ok(kubeconfig) => Ok(Some(kubeconfig)),
-        Err(kube::config::KubeconfigError::FindPath | kube::config::KubeconfigError::ReadConfig(..)) => Ok(None),
+        Err(KubeconfigError::FindPath) => Ok(None),
+        Err(KubeconfigError::ReadConfig(error, _)) if error.kind() != io::ErrorKind::InvalidInput => Ok(None),
         Err(error) if is_needed => Err(AccessError::Kubeconfig(Box::new(error))),
         Err(error) => {
             tracing::debug!(%error, "the kubeconfig cannot be used");
@@ -317,7 +324,35 @@ async fn of_server(kubeconfig: &Kubeconfig, wanted: Option<&Url>) -> Result<Opti
     }
 }
 
+/// Why something is not to be read that is no file, and that its reader, the `kube` crate, would wait for.
+fn irregular(path: &Path) -> Option<io::Error> {
+    file::open(path).err().filter(|error| error.kind() == io::ErrorKind::InvalidInput)
+}
+
+/// Refuses what a context names and is no file.
+fn check_files(kubeconfig: &Kubeconfig, context: &str) -> Result<(), AccessError> {
+    let named = kubeconfig.contexts.iter().find(|named| named.name == context);
+    let Some(context) = named.and_then(|named| named.context.as_ref()) else { return Ok(()) };
+    let cluster = kubeconfig.clusters.iter().find(|named| named.name == context.cluster);
+    let cluster = cluster.and_then(|named| named.cluster.as_ref());
+    let user = kubeconfig.auth_infos.iter().find(|named| Some(&named.name) == context.user.as_ref());
+    let user = user.and_then(|named| named.auth_info.as_ref());
+    let files = [
+        ("the CA file", cluster.and_then(|cluster| cluster.certificate_authority.as_ref())),
+        (CERTIFICATE, user.and_then(|user| user.client_certificate.as_ref())),
+        (KEY, user.and_then(|user| user.client_key.as_ref())),
+    ];
+    for (what, path) in files {
+        let Some(path) = path.map(Path::new) else { continue };
+        if let Some(error) = irregular(path) {
+            return Err(AccessError::Pem { what, path: path.to_owned(), why: error.to_string() });
+        }
+    }
+    Ok(())
+}
+
 async fn of_context(kubeconfig: &Kubeconfig, context: &str) -> Result<kube::Config, AccessError> {
+    check_files(kubeconfig, context)?;
     let options = KubeConfigOptions { context: Some(context.to_owned()), ..KubeConfigOptions::default() };
     let config = kube::Config::from_custom_kubeconfig(kubeconfig.clone(), &options).await;
     let mut config = config.map_err(|error| AccessError::Kubeconfig(Box::new(error)))?;
@@ -360,10 +395,10 @@ fn certificates(instance: &OsbsInstance, config: &mut kube::Config) -> Result<()
     }
     let credentials = &instance.credentials;
     if let (Some(certificate), Some(key)) = (&credentials.client_cert, &credentials.client_key) {
-        for (what, path) in [("the client certificate", certificate), ("the client key", key)] {
+        for (what, path) in [(CERTIFICATE, certificate), (KEY, key)] {
             let unreadable =
                 |error: std::io::Error| AccessError::Pem { what, path: path.clone(), why: error.to_string() };
-            std::fs::metadata(path).map_err(unreadable)?;
+            file::open(path).map_err(unreadable)?;
         }
         config.auth_info.client_certificate = Some(certificate.display().to_string());
         config.auth_info.client_key = Some(key.display().to_string());
@@ -374,7 +409,7 @@ fn certificates(instance: &OsbsInstance, config: &mut kube::Config) -> Result<()
 /// The certificates of a PEM file, in DER.
 fn pem(what: &'static str, path: &Path) -> Result<Vec<Vec<u8>>, AccessError> {
     let wrong = |why: String| AccessError::Pem { what, path: path.to_owned(), why };
-    let text = std::fs::read(path).map_err(|error| wrong(error.to_string()))?;
+    let text = file::read(path, file::LONGEST).map_err(|error| wrong(error.to_string()))?;
     let certificates = openssl::x509::X509::stack_from_pem(&text).map_err(|_| wrong("it is malformed".to_owned()))?;
     if certificates.is_empty() {
         return Err(wrong("it holds no PEM certificate".to_owned()));

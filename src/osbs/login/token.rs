@@ -6,15 +6,17 @@
 //! the keyring is asked: a login by user and password or by Kerberos is [`super::oauth`]'s.
 
 use std::fmt;
-use std::fs::File;
-use std::io::{self, Read as _};
+use std::io;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
+use futures_util::future::LocalBoxFuture;
 use kube::config::Kubeconfig;
 use url::Url;
 
 use crate::credentials::Secret;
+use crate::file;
+use crate::wait::WaitError;
 
 pub(crate) mod kubeconfig;
 #[cfg(test)]
@@ -27,6 +29,9 @@ pub const POD_TOKEN: &str = "/var/run/secrets/kubernetes.io/serviceaccount/token
 
 /// The most bytes a token file may have. The largest tokens, signed ones with many groups, have some thousand.
 const MOST_BYTES: u64 = 64 * 1024;
+
+/// A look into the keyring.
+pub type LookUp<'a> = LocalBoxFuture<'a, Result<Option<Secret>, WaitError>>;
 
 /// All places a token may come from, in the order in which they count.
 #[derive(Clone, Copy)]
@@ -48,7 +53,7 @@ pub struct TokenOrder<'a> {
     /// The way to log in that is configured instead of a token.
     pub configured: Option<ConfiguredLogin>,
     /// Looks into the keyring. Called only when its turn comes: the desktop may ask to unlock it.
-    pub keyring: Option<&'a dyn Fn() -> Option<Secret>>,
+    pub keyring: Option<&'a dyn Fn() -> LookUp<'a>>,
     /// The user's kubeconfig, which is used only for the server it is for.
     pub kubeconfig: Option<&'a Kubeconfig>,
     /// [`POD_TOKEN`]; need not exist.
@@ -228,6 +233,9 @@ pub enum TokenError {
         /// What the system says.
         source: io::Error,
     },
+    /// The keyring gives no answer.
+    #[error(transparent)]
+    Keyring(#[from] WaitError),
     /// The text is no token.
     #[error("{origin} cannot be used: {flaw}")]
     Unusable {
@@ -243,6 +251,7 @@ impl TokenError {
     pub fn hint(&self) -> &'static str {
         match self {
             TokenError::Read { .. } => "make the file readable for you, or name another one",
+            TokenError::Keyring(_) => "unlock the keyring, or name a token with --token-file",
             TokenError::Unusable { .. } => "put a token there, and nothing else: `oc whoami --show-token` prints yours",
         }
     }
@@ -309,9 +318,9 @@ pub fn is_same_server(one: &Url, other: &Url) -> bool {
 ///
 /// # Errors
 /// When the candidate whose turn it is cannot be used. The next one is not tried then: it would be somebody else.
-pub fn choose(order: &TokenOrder<'_>) -> Result<Chosen, TokenError> {
+pub async fn choose(order: &TokenOrder<'_>) -> Result<Chosen, TokenError> {
     let mut warnings = Vec::new();
-    let identity = identity(order, &mut warnings)?;
+    let identity = identity(order, &mut warnings).await?;
     match &identity {
         Identity::Token(token) => tracing::debug!(source = %token.source, "token chosen"),
         other => tracing::debug!(identity = ?other, "no token chosen"),
@@ -319,7 +328,7 @@ pub fn choose(order: &TokenOrder<'_>) -> Result<Chosen, TokenError> {
     Ok(Chosen { identity, warnings })
 }
 
-fn identity(order: &TokenOrder<'_>, warnings: &mut Vec<TokenWarning>) -> Result<Identity, TokenError> {
+async fn identity(order: &TokenOrder<'_>, warnings: &mut Vec<TokenWarning>) -> Result<Identity, TokenError> {
     if order.use_auth == Some(false) {
         let certificate = order.configured == Some(ConfiguredLogin::Certificate);
         return Ok(if certificate { Identity::Certificate } else { Identity::Nobody(order.places()) });
@@ -334,7 +343,9 @@ fn identity(order: &TokenOrder<'_>, warnings: &mut Vec<TokenWarning>) -> Result<
         (Some(ConfiguredLogin::Certificate), _) => return Ok(Identity::Certificate),
         (None, _) => {}
     }
-    if let Some(secret) = order.keyring.and_then(|look| look()) {
+    if let Some(look) = order.keyring
+        && let Some(secret) = look().await?
+    {
         return checked(secret.expose(), TokenSource::Keyring).map(Identity::Token);
     }
     if let Some(kubeconfig) = order.kubeconfig
@@ -386,10 +397,9 @@ fn file(path: &Path, role: FileRole, warnings: &mut Vec<TokenWarning>) -> Result
 /// A file's token, and the permissions of the very file that was read.
 fn read(path: &Path, role: FileRole) -> Result<(Secret, u32), TokenError> {
     let failed = |source| TokenError::Read { path: path.to_owned(), role, source };
-    let file = File::open(path).map_err(failed)?;
+    let file = file::open(path).map_err(failed)?;
     let mode = file.metadata().map_err(failed)?.permissions().mode() & 0o7777;
-    let mut bytes = zeroize::Zeroizing::new(Vec::new());
-    file.take(MOST_BYTES + 1).read_to_end(&mut bytes).map_err(failed)?;
+    let bytes = zeroize::Zeroizing::new(file::beginning(&file, MOST_BYTES).map_err(failed)?);
     let source = TokenSource::File { path: path.to_owned(), role };
     let unusable = |flaw| TokenError::Unusable { origin: Box::new(source.clone()), flaw };
     if bytes.len() as u64 > MOST_BYTES {

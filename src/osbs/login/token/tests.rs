@@ -1,6 +1,9 @@
 use std::cell::Cell;
 use std::fs;
 
+use futures_util::FutureExt as _;
+use futures_util::future::ready;
+
 use super::*;
 
 const SERVER: &str = "https://api.example.test:6443/";
@@ -39,6 +42,11 @@ fn name(identity: &Identity) -> String {
     }
 }
 
+/// Nothing here is waited for.
+fn choose(order: &TokenOrder<'_>) -> Result<Chosen, TokenError> {
+    super::choose(order).now_or_never().unwrap()
+}
+
 fn chosen(order: &TokenOrder<'_>) -> String {
     name(&choose(order).unwrap().identity)
 }
@@ -66,7 +74,7 @@ fn each_place_counts_before_those_after_it() {
     let secrets = ["option", "conf"].map(Secret::new);
     let paths = ["option-file", "conf-file", "instance", "pod"].map(|name| files.write(name, format!("{name}\n")));
     let [option_file, conf_file, instance, pod] = &paths;
-    let keyring = || Some(Secret::new("keyring"));
+    let keyring = || ready(Ok(Some(Secret::new("keyring")))).boxed_local();
     let kubeconfig = kubeconfig("me-at-ours", &[("me", "ours", "token: kubeconfig")]);
     type TakeAway = fn(&mut TokenOrder<'_>);
     let places: [(&str, TakeAway); 9] = [
@@ -124,7 +132,7 @@ fn the_keyring_is_asked_only_when_its_turn_comes() {
     let asked = Cell::new(0);
     let keyring = || {
         asked.set(asked.get() + 1);
-        None
+        ready(Ok(None)).boxed_local()
     };
     let token = Secret::new("conf");
     let order = TokenOrder { token: Some(&token), keyring: Some(&keyring), ..TokenOrder::new(&server) };
@@ -168,7 +176,7 @@ fn a_token_file_that_cannot_be_used_is_named_and_nothing_else_is_tried() {
 fn a_token_with_lines_is_refused_wherever_it_is_from() {
     let server = url(SERVER);
     let bad = Secret::new("one\nHost: other");
-    let keyring = || Some(Secret::new("one\ntwo"));
+    let keyring = || ready(Ok(Some(Secret::new("one\ntwo")))).boxed_local();
     let kubeconfig = kubeconfig("me-at-ours", &[("me", "ours", r#"token: "one\ntwo""#)]);
     let none = TokenOrder::new(&server);
     for (order, origin) in [
