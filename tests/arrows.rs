@@ -7,7 +7,7 @@ use std::path::Path;
 use crate::support::modules::Modules;
 
 /// The ground floor, which everyone may use.
-const GROUND: [&str; 12] = [
+const GROUND: [&str; 13] = [
     "address",
     "arch",
     "backoff",
