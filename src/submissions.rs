@@ -320,6 +320,32 @@ mod tests {
     }
 
     #[test]
+    fn lists_of_newer_versions_and_endless_ones_are_left_alone() {
+        let home = tempfile::tempdir().unwrap();
+        let submissions = Submissions::locate(Some(home.path()), None).unwrap();
+        submissions.add(submission(1)).unwrap();
+        let newer = fs::read_to_string(&submissions.path).unwrap().replace("\"version\": 1", "\"version\": 2");
+        fs::write(&submissions.path, &newer).unwrap();
+        assert!(matches!(submissions.add(submission(2)), Err(SubmissionsError::Newer { version: 2, .. })));
+        assert_eq!(fs::read_to_string(&submissions.path).unwrap(), newer);
+        let long = newer.replace("\"version\": 2", "\"version\": 1") + &" ".repeat(usize::try_from(LARGEST).unwrap());
+        fs::write(&submissions.path, long).unwrap();
+        assert!(matches!(submissions.list(), Err(SubmissionsError::NoList { what: "too large", .. })));
+    }
+
+    #[test]
+    fn the_end_of_a_build_is_not_that_of_its_namesake_on_another_server() {
+        let home = tempfile::tempdir().unwrap();
+        let submissions = Submissions::locate(Some(home.path()), None).unwrap();
+        let elsewhere = Submission { server: "https://other/kojihub".into(), ..submission(1) };
+        submissions.add(submission(1)).unwrap();
+        submissions.add(elsewhere.clone()).unwrap();
+        submissions.ended(&elsewhere.build(), Outcome::Failed).unwrap();
+        let outcomes: Vec<_> = submissions.list().unwrap().iter().map(|submission| submission.outcome).collect();
+        assert_eq!(outcomes, [None, Some(Outcome::Failed)]);
+    }
+
+    #[test]
     fn pipes_and_locks_that_are_not_given_back_keep_nobody_waiting() {
         let home = tempfile::tempdir().unwrap();
         let submissions = Submissions::locate(Some(home.path()), None).unwrap();

@@ -97,6 +97,14 @@ mod tests {
     }
 
     #[test]
+    fn passwords_in_addresses_are_in_no_finding() {
+        let secret = "https://me:hunter2@git.example.org/x";
+        let finding = Finding::error("x", format!("cannot use {secret}")).hint(format!("leave {secret} out"));
+        let text = serde_json::to_string(&finding).unwrap();
+        assert!(text.contains("git.example.org/x") && !text.contains("hunter2"), "{text}");
+    }
+
+    #[test]
     fn only_errors_are_errors() {
         assert!(Finding::error("x", "").is_error());
         assert!(!Finding::warning("x", "").is_error());

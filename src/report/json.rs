@@ -144,7 +144,7 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::event::LogId;
+    use crate::event::{BuildId, BuildOutcome, BuilderName, Finish, LogId, Outcome};
 
     fn written(events: impl IntoIterator<Item = BuildEvent>) -> String {
         let mut lines = JsonLines::start(Vec::new(), Vec::new(), false).unwrap();
@@ -181,6 +181,33 @@ mod tests {
         assert!(line.contains(r"a\u009b31m\u007f\u202eb\u200b\u001b[2J\udb40\udc41ü€😀\n\u3164"), "{line}");
         let value: Value = serde_json::from_str(line).unwrap();
         assert_eq!(value["text"], hostile);
+    }
+
+    #[test]
+    fn a_character_that_does_something_is_escaped_also_where_it_is_alone() {
+        for (text, escaped) in [("a\u{7f}b", r"a\u007fb"), ("a\u{85}b", r"a\u0085b"), ("a\u{200b}", r"a\u200b")] {
+            let line = written([BuildEvent::note(text)]);
+            assert!(line.contains(escaped), "{line}");
+        }
+    }
+
+    #[test]
+    fn the_end_of_a_build_names_it_once() {
+        let build = BuildId { builder: BuilderName::of("koji"), server: "https://hub".to_owned(), id: 7.into() };
+        let outcome = BuildOutcome {
+            id: build.id.clone(),
+            outcome: Outcome::Succeeded,
+            url: None,
+            duration: None,
+            repositories: Vec::new(),
+            builds: Vec::new(),
+            user_warnings: Vec::new(),
+            metadata: Vec::new(),
+            failure: None,
+        };
+        let finish = Finish { exit_code: 0, build: Some(build), outcome: Some(outcome) };
+        let text = written([BuildEvent::Finished(Box::new(finish))]);
+        assert_eq!(text.matches("\"id\":").count(), 1, "{text}");
     }
 
     #[test]

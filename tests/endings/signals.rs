@@ -85,6 +85,20 @@ fn a_signal_ends_what_waits_for_a_hub() {
 }
 
 #[test]
+fn a_signal_does_not_wait_for_ever_for_the_answer_to_a_submit_and_says_that_it_is_not_known() {
+    let world = World::new();
+    world.clone();
+    world.hub.inject("buildContainer", Fault::Delay(NEVER), 1);
+    let running = world.start(&["container-build", "--build-with", "koji"]);
+    world.hub.wait_for_calls("buildContainer", 1, PATIENCE);
+    running.signal("INT");
+    let run = running.finish();
+    assert_eq!(run.status, Some(7), "{run}");
+    assert!(run.stderr.contains("it is not known whether the build was submitted"), "{run}");
+    assert!(run.stderr.contains("hint: look") && run.stderr.contains("/tasks?method=buildContainer"), "{run}");
+}
+
+#[test]
 fn a_signal_ends_what_waits_for_a_cluster() {
     const BUILD: &[&str] = &["container-build", "--build-with", "osbs"];
     const MOMENTS: &[Moment] = &[
