@@ -175,3 +175,32 @@ impl StdError for Error {
         self.source.source()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, thiserror::Error)]
+    #[error("{0}")]
+    struct Said(&'static str, #[source] Option<Box<Said>>);
+
+    fn said(texts: &[&'static str]) -> Option<Box<Said>> {
+        let (first, rest) = texts.split_first()?;
+        Some(Box::new(Said(first, said(rest))))
+    }
+
+    #[test]
+    fn a_cause_that_an_outer_message_has_said_already_is_not_said_again() {
+        let error =
+            Error::new(ErrorKind::Io, Said("cannot read a: no such file", said(&["no such file", "os error 2"])));
+        assert_eq!(error.causes(), ["os error 2"]);
+    }
+
+    #[test]
+    fn whoever_meets_an_error_again_is_told_as_much() {
+        let error = Error::new(ErrorKind::Config, Said("no file", None)).hint("make one");
+        let again = error.again();
+        let told = (again.kind(), again.to_string(), again.hints());
+        assert_eq!(told, (ErrorKind::Config, "no file".to_owned(), ["make one".to_owned()].as_slice()));
+    }
+}

@@ -319,7 +319,56 @@ pub fn chain(error: &reqwest::Error) -> String {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test that cannot go on shall stop")]
+
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::net::TcpListener;
+    use tokio::time::timeout;
+
     use super::*;
+
+    /// How long a test waits for what should come at once.
+    const PATIENCE: Duration = Duration::from_secs(20);
+
+    /// The answer of a server that sends this, and then neither more nor an end.
+    async fn answer(text: &str) -> Response {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}/", listener.local_addr().unwrap());
+        let text = format!("HTTP/1.1 200 OK\r\n{text}");
+        tokio::spawn(async move {
+            let (mut socket, _) = listener.accept().await.unwrap();
+            let _ = socket.read(&mut [0; 4096]).await;
+            let _ = socket.write_all(text.as_bytes()).await;
+            std::future::pending::<()>().await;
+        });
+        client(&ClientOptions::default()).unwrap().get(url).send().await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_body_is_taken_up_to_its_limit_and_nothing_is_waited_for_beyond() {
+        const LIMIT: usize = 5;
+        for (text, expected) in [
+            ("content-length: 5\r\n\r\nhello", Some("hello")),
+            ("transfer-encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n", Some("hello")),
+            ("content-length: 6\r\n\r\n", None),
+            ("transfer-encoding: chunked\r\n\r\n6\r\nhello!\r\n", None),
+            ("transfer-encoding: chunked\r\n\r\n5\r\nhello\r\n1\r\n!\r\n", None),
+        ] {
+            let body = timeout(PATIENCE, body_within(answer(text).await, LIMIT)).await.expect(text);
+            match expected {
+                Some(expected) => assert_eq!(body.unwrap(), expected, "{text}"),
+                None => assert!(matches!(body, Err(BodyError::TooLong { limit: LIMIT })), "{text}"),
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn of_an_explanation_the_beginning_is_enough() {
+        let long = "x".repeat(LONGEST_EXPLANATION + 1000);
+        let answer = answer(&format!("content-length: 1000000\r\n\r\n{long}")).await;
+        let read = timeout(PATIENCE, beginning(answer)).await.expect("the rest is not waited for");
+        assert_eq!(read.len(), LONGEST_EXPLANATION);
+    }
 
     #[test]
     fn what_leaves_this_machine_by_plain_http_is_exposed() {

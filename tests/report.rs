@@ -181,6 +181,19 @@ fn a_command_line_that_is_not_understood_is_told_in_json_too() {
 }
 
 #[test]
+fn a_command_line_that_is_not_understood_is_quoted_without_harm() {
+    let world = world();
+    for arguments in [&["--build-with", HOSTILE][..], &["--nonsense", HOSTILE], &[HOSTILE]] {
+        let run = world.run(&[&["container-build"], arguments].concat());
+        assert_eq!(run.status, Some(2), "{run}");
+        assert!(harm(&run.stderr).is_empty(), "{run}");
+    }
+    let run = world.run(&["container-build", "--nonsense\u{202e}"]);
+    assert!(run.stderr.contains("--nonsense"), "it is quoted: {run}");
+    assert!(harm(&run.stderr).is_empty(), "{run}");
+}
+
+#[test]
 fn warnings_notes_and_findings_are_in_the_json() {
     let world = world();
     world

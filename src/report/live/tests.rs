@@ -359,15 +359,16 @@ fn a_closed_pipe_is_an_error_that_ends_the_reporter() {
 
 #[test]
 fn a_heartbeat_tells_how_far_the_logs_are() {
-    let period = Some(Duration::from_millis(1));
-    let (mut live, _, err) = live(mode(false, Color::Auto, false), period);
+    let (period, longer) = (Duration::from_secs(10), Duration::from_secs(11));
+    let (mut live, _, err) = live(mode(false, Color::Auto, false), Some(period));
     live.show(&task(TaskState::Free)).unwrap();
-    live.last_news = Instant::now().checked_sub(Duration::from_millis(2)).unwrap();
+    live.last_news = Instant::now().checked_sub(longer).unwrap();
+    live.tick(Duration::ZERO).unwrap();
     live.tick(Duration::ZERO).unwrap();
     assert_eq!(err.text(), "still watching after 0 s: no news, free\n");
     live.show(&opened("x86_64.log", Some("x86_64"))).unwrap();
     live.show(&appended("x86_64.log", b"STEP 3/7: RUN make\n")).unwrap();
-    live.last_news = Instant::now().checked_sub(Duration::from_millis(2)).unwrap();
+    live.last_news = Instant::now().checked_sub(longer).unwrap();
     live.tick(Duration::ZERO).unwrap();
     assert!(err.text().ends_with("still watching after 0 s: x86_64: STEP 3/7 RUN make\n"), "{}", err.text());
 }
