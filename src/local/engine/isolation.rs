@@ -5,7 +5,7 @@ use std::path::Path;
 
 use super::setup::identity;
 use super::store::write_private;
-use super::{Engine, EngineError, output};
+use super::{Engine, EngineError, limits, output};
 use crate::child;
 
 /// How `RUN` is kept from the rest of the machine.
@@ -89,7 +89,9 @@ async fn hindrance(isolation: &str, runtime: &str, engine: &Engine, cache: &Path
 /// Starts a program in a container as `RUN` would.
 async fn start(isolation: &str, engine: &Engine) -> Result<(), EngineError> {
     let what = "trying a container";
-    let name = output(engine.buildah().args(["from", "--pull=never", "scratch"]), what).await?;
+    let mut from = engine.buildah();
+    from.args(["from", "--pull=never"]).args(limits::ulimits().iter().flat_map(|limit| ["--ulimit", limit]));
+    let name = output(from.arg("scratch"), what).await?;
     let name = String::from_utf8_lossy(&name).trim().to_owned();
     let mut run = engine.buildah();
     run.args(["run", "--isolation", isolation]);

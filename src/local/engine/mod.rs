@@ -7,6 +7,7 @@
 pub mod guard;
 pub(crate) mod isolation;
 pub(crate) mod journal;
+pub(crate) mod limits;
 mod orphans;
 pub(crate) mod platform;
 pub(crate) mod registry_files;

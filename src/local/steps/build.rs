@@ -16,6 +16,7 @@ use crate::arch;
 use crate::builder::Interrupt;
 use crate::event::{BuildEvent, LogId};
 use crate::local::engine::journal::{Journal, StepName};
+use crate::local::engine::limits;
 use crate::local::engine::store::create_private;
 use crate::local::engine::{Engine, EngineError, stream};
 use crate::log_lines::Tail;
@@ -151,6 +152,7 @@ pub(crate) async fn build(
         None => command.args(["--format", "docker"]),
     };
     command.arg(format!("--http-proxy={}", order.http_proxy));
+    command.args(limits::ulimits().iter().flat_map(|limit| ["--ulimit", limit]));
     if order.arch != arch::host() {
         command.args(["--arch", arch::to_go(order.arch)]);
     }
