@@ -162,6 +162,13 @@ const FACTS: &[Fact] = &[
         local: Some(|| busy_for(&["CGInitBuild"])),
     },
     Fact {
+        what: "the answer to the submit says nothing of what was made, and nothing is found",
+        code: 7,
+        koji: Some(|| koji(&[], |world| world.hub.inject("buildContainer", Fault::OtherShape, 1))),
+        osbs: None,
+        local: None,
+    },
+    Fact {
         what: "the answer to the submit is lost, and so are those to all looks",
         code: 7,
         koji: Some(|| {

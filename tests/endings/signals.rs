@@ -99,6 +99,21 @@ fn a_signal_does_not_wait_for_ever_for_the_answer_to_a_submit_and_says_that_it_i
 }
 
 #[test]
+fn a_signal_while_a_submit_without_an_answer_is_looked_for_does_not_say_that_nothing_was_submitted() {
+    let world = World::new();
+    world.clone();
+    world.hub.inject("buildContainer", Fault::LoseAnswer, 1);
+    // The look that was made before the submit is answered.
+    world.hub.inject_after(1, "listTasks", Fault::Delay(NEVER), 1);
+    let running = world.start(&["container-build", "--build-with", "koji"]);
+    world.hub.wait_for_calls("listTasks", 2, PATIENCE);
+    running.signal("TERM");
+    let run = running.finish();
+    assert_eq!(run.status, Some(7), "{run}");
+    assert!(run.stderr.contains("it is not known whether the build was submitted"), "{run}");
+}
+
+#[test]
 fn a_signal_ends_what_waits_for_a_cluster() {
     const BUILD: &[&str] = &["container-build", "--build-with", "osbs"];
     const MOMENTS: &[Moment] = &[
