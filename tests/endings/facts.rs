@@ -5,8 +5,8 @@ use std::process::{Command, Stdio};
 use std::sync::Mutex;
 
 use crate::support::koji_hub::{End, Fault, HubOptions, Script};
-use crate::support::kube_api::Trick;
 use crate::support::kube_api::play::Play;
+use crate::support::kube_api::{Odd, Trick};
 use crate::support::local_world::LocalWorld;
 use crate::support::osbs_world::OsbsWorld;
 use crate::support::sandbox::{Finished, Sandbox};
@@ -185,6 +185,18 @@ const FACTS: &[Fact] = &[
             })
         }),
         local: Some(local_imported_unseen),
+    },
+    Fact {
+        what: "the answer to the submit is lost, and a gateway says that it finds nothing",
+        code: 7,
+        koji: None,
+        osbs: Some(|| {
+            osbs(&[], |world| {
+                world.server.trick(POST, Trick::LoseAnswer);
+                world.server.trick_for_good("pipelineruns/", Trick::Odd(Odd::NotFound, false));
+            })
+        }),
+        local: None,
     },
     Fact {
         what: "the image is built, and there is no registry to push it to",

@@ -272,6 +272,18 @@ async fn a_cancel_that_cannot_be_seen_is_not_known_and_one_that_is_refused_is_no
 }
 
 #[tokio::test]
+async fn a_task_that_is_seen_at_work_after_a_lost_cancel_is_not_called_cancelled() {
+    let hub = Hub::start(HubOptions::default());
+    let (mut session, _receiver) = session(&hub);
+    session.log_in(password()).await.expect("a session");
+    let task = hub.add_task("buildContainer", 1, another_request());
+    hub.inject_for_good("cancelTask", Fault::Html200);
+    let unknown = cancel(&mut session, task.id).await.expect_err("it goes on");
+    assert!(matches!(unknown, CancelError::NotKnown { .. }), "{unknown:?}");
+    assert_eq!(task.state(), TaskState::Free);
+}
+
+#[tokio::test]
 async fn an_answer_without_end_is_an_error_and_not_kept() {
     const MIB: usize = 1024 * 1024;
     for (status, most) in [(200, 80 * MIB), (503, 16 * MIB)] {

@@ -1,6 +1,6 @@
 //! Ctrl-C, coming back, cancelling.
 
-use crate::support::koji_hub::TaskState;
+use crate::support::koji_hub::{Fault, TaskState};
 use crate::support::world::{PATIENCE, World};
 
 #[test]
@@ -71,6 +71,18 @@ fn a_cancel_that_was_never_sent_is_known_not_to_have_happened() {
     assert_eq!(run.status, Some(5), "{run}");
     assert!(!run.stderr.contains("not known"), "{run}");
     assert!(world.hub.calls("cancelTask").is_empty());
+}
+
+#[test]
+fn a_cancel_that_cannot_be_seen_says_how_to_look() {
+    let world = World::new();
+    let _clone = world.clone();
+    assert_eq!(world.run(&["--nowait"]).status, Some(0));
+    world.hub.inject_for_good("cancelTask", Fault::Html200);
+    world.hub.inject_for_good("getTaskInfo", Fault::Html200);
+    let run = world.run(&["cancel", "--last"]);
+    assert!(!run.succeeded() && run.stderr.contains("it is not known whether task"), "{run}");
+    assert!(run.stderr.contains("look at it with `watch`"), "{run}");
 }
 
 #[test]

@@ -18,7 +18,7 @@ use fedpkg_container_build::koji::auth::Credentials;
 use fedpkg_container_build::koji::questions;
 use fedpkg_container_build::koji::retry::RetryPolicy;
 use fedpkg_container_build::koji::session::{HubSettings, Session};
-use fedpkg_container_build::koji::submit::{SubmitError, submit};
+use fedpkg_container_build::koji::submit::{Baseline, SubmitError, submit};
 use fedpkg_container_build::koji::target_cache::TargetCache;
 use fedpkg_container_build::request::check::answers::Questions;
 use fedpkg_container_build::request::{Artifact, BuildOptions, BuildRequest};
@@ -225,6 +225,23 @@ async fn round(seed: u64) -> Told {
     // Faults that did not happen belong to the game.
     hub.change(|state| state.injections.clear());
     told
+}
+
+#[tokio::test]
+async fn what_may_be_behind_too_many_other_tasks_is_not_known_and_not_made_again() {
+    let hub = Hub::start(HubOptions { callnum: Callnum::Off, ..HubOptions::default() });
+    let (mut session, mut receiver) = session(&hub);
+    let reader = tokio::spawn(async move { while receiver.recv().await.is_some() {} });
+    let credentials = Credentials::Password { user: "packager".to_owned(), password: Secret::new("secret") };
+    session.log_in(credentials).await.expect("a session");
+    (0..100).for_each(|_| add_other(&hub));
+    hub.inject("buildContainer", Fault::Reset, 1);
+    let baseline = Baseline { newest_task: Some(0), user: Some(1) };
+    let submitted = submit(&mut session, &request(), baseline, &mut Creation::new(Interrupt::new())).await;
+    assert!(matches!(submitted, Err(SubmitError::Unknown { .. })), "{submitted:?}");
+    assert_eq!(hub.tasks().len(), 100);
+    drop(session);
+    reader.await.expect("a reader of events");
 }
 
 #[test]

@@ -114,6 +114,18 @@ fn an_older_build_of_the_same_commit_is_not_taken_for_the_lost_one() {
 }
 
 #[test]
+fn no_older_build_is_taken_for_the_lost_one_where_it_is_not_known_which_are_older() {
+    let world = World::new();
+    let _clone = world.clone();
+    assert!(world.run(&["--nowait"]).succeeded());
+    world.hub.inject("listTasks", Fault::RefuseEntries("listTasks", 1000, "no"), 1);
+    world.hub.inject("buildContainer", Fault::Reset, 1);
+    let run = world.run(&["--nowait"]);
+    assert_eq!((run.status, world.hub.tasks().len()), (Some(7), 1), "{run}");
+    assert!(run.stderr.contains("it is not known whether the hub took the build"), "{run}");
+}
+
+#[test]
 fn numbers_travel_in_both_headers() {
     let world = World::new();
     let _clone = world.clone();

@@ -204,6 +204,23 @@ fn patience_is_long_and_ends() {
 }
 
 #[test]
+fn a_run_that_is_not_known_for_a_moment_is_not_gone() {
+    let (server, inside, run) = a_run();
+    let created = Some(run.object());
+    let look = "GET /apis/tekton.dev/v1/namespaces/osbs/pipelineruns/x";
+    server.trick_for_good("pipelineruns?", Trick::Reset);
+    (0..2).for_each(|_| server.trick(look, Trick::Status(404, "not yet".into())));
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            server.wait_for_requests(look, 3);
+            run.succeed(&json!({}));
+        });
+        let watched = watched(&inside, created).unwrap();
+        assert_eq!(watched.outcome.outcome, Outcome::Succeeded);
+    });
+}
+
+#[test]
 fn a_run_that_is_gone_is_told_by_whoever_looks_for_it() {
     let (server, inside, run) = a_run();
     let created = Some(run.object());

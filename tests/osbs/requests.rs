@@ -195,3 +195,13 @@ fn a_build_takes_few_requests_and_a_dry_run_creates_nothing() {
     assert!(run.stdout.contains("Nothing was created."), "{run}");
     assert_eq!(posted(&world).len(), 1);
 }
+
+#[test]
+fn a_name_that_is_said_to_be_taken_and_is_not_there_is_asked_for_again() {
+    let world = OsbsWorld::new();
+    let _clone = world.clone();
+    world.server.trick("POST /apis/tekton.dev", Trick::Status(409, "it is being deleted".into()));
+    let run = world.build(&["--nowait"]);
+    assert!(run.succeeded(), "{run}");
+    assert_eq!(posted(&world).len(), 2, "{run}");
+}
