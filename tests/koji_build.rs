@@ -1,6 +1,7 @@
 //! Builds on Koji: the real program against the test hub.
 
 mod clear_text;
+mod figures;
 mod interrupt;
 mod logs;
 mod once;

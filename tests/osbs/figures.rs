@@ -1,4 +1,5 @@
-//! How fast it is: printed, not judged. `cargo test --release --test main osbs::figures -- --ignored --nocapture`.
+//! How fast it is: printed, not judged. `cargo test --test main osbs::figures -- --ignored --nocapture`, with the program that
+//! `FEDPKG_CONTAINER_BUILD` names, so that two builds of it can be compared in one run.
 
 use std::io::Read as _;
 use std::process::Stdio;

@@ -231,11 +231,11 @@ fn run_to_end(command: Command) -> Output {
     output
 }
 
-/// The program under test: cargo names it to the test binary, `FEDPKG_CONTAINER_BUILD` to other users of this module.
+/// The program under test: the one that `FEDPKG_CONTAINER_BUILD` names, else the one that cargo has built with the tests.
 pub(crate) fn program() -> PathBuf {
-    option_env!("CARGO_BIN_EXE_fedpkg-container-build")
+    std::env::var_os("FEDPKG_CONTAINER_BUILD")
         .map(PathBuf::from)
-        .or_else(|| std::env::var_os("FEDPKG_CONTAINER_BUILD").map(PathBuf::from))
+        .or_else(|| option_env!("CARGO_BIN_EXE_fedpkg-container-build").map(PathBuf::from))
         .expect("FEDPKG_CONTAINER_BUILD names the program to run")
 }
 
