@@ -421,6 +421,19 @@ fn a_hub_that_goes_away_during_the_uploads_has_no_build_unless_the_name_stays_re
 }
 
 #[test]
+fn a_name_that_the_hub_may_be_importing_is_not_given_back() {
+    let Some(world) = world() else { return };
+    world.clone(DOCKERFILE);
+    world.hub().inject("CGImport", Fault::LoseAnswer, 1);
+    // The looks for a release that is taken are answered.
+    world.hub().inject_after(2, "getBuild", Fault::Status(503, "<html>busy"), 2);
+    let run = world.build(&["--push", "--import"]);
+    assert_eq!((run.status, state(&world)), (Some(7), Some(COMPLETE)), "{run}");
+    assert!(world.hub().calls("CGRefundBuild").is_empty(), "{run}");
+    assert!(run.stderr.contains(&format!("it is not known whether the hub imported {NVR}")), "{run}");
+}
+
+#[test]
 fn a_tag_that_is_not_seen_is_no_failure_of_the_import() {
     let Some(world) = world() else { return };
     world.clone(DOCKERFILE);
