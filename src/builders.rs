@@ -5,6 +5,7 @@ mod tiny;
 
 use crate::builder::{Builder, Setting};
 use crate::config::ConfigError;
+use crate::config::ini::Origin;
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::BuilderName;
 use crate::koji::builder::Koji;
@@ -46,17 +47,31 @@ pub(crate) fn named(name: &BuilderName) -> Option<&'static dyn Builder> {
 /// # Errors
 /// When the configuration's word is none of a builder.
 pub(crate) fn choose(asked: Option<&BuilderName>, setting: &Setting<'_>) -> Result<&'static dyn Builder> {
+    Ok(choose_because(asked, setting)?.0)
+}
+
+/// The same, with what decides it, in a word or two: an option, a place in a file.
+///
+/// # Errors
+/// As [`choose`].
+pub(crate) fn choose_because(
+    asked: Option<&BuilderName>,
+    setting: &Setting<'_>,
+) -> Result<(&'static dyn Builder, String)> {
     if let Some(asked) = asked {
-        return named(asked).ok_or_else(|| Error::new(ErrorKind::Usage, UnknownBuilder(asked.clone())));
+        let builder = named(asked).ok_or_else(|| Error::new(ErrorKind::Usage, UnknownBuilder(asked.clone())))?;
+        return Ok((builder, "--build-with".to_owned()));
     }
     if let Some(word) = setting.config()?.build_with()? {
         let name = BuilderName(word.value.clone().into());
-        return named(&name).ok_or_else(|| {
+        let place = word.origin.to_string();
+        return named(&name).map(|builder| (builder, place)).ok_or_else(|| {
             let known = names().join(", ");
             ConfigError::UnknownBuilder { value: word.value, known, origin: word.origin }.into()
         });
     }
-    Ok(all().find(|builder| builder.is_configured(setting)).unwrap_or(BUILDERS[0]))
+    let configured = all().find_map(|builder| Some((builder, builder.configured_by(setting)?)));
+    Ok(configured.unwrap_or_else(|| (BUILDERS[0], Origin::BuiltIn.to_string())))
 }
 
 /// There is no such builder.

@@ -1,5 +1,7 @@
 //! What the process was given besides its arguments, read once and passed down: folders, and the words of a few variables.
 
+mod passwd;
+
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
@@ -22,7 +24,7 @@ pub struct Environment {
     pub cache_home: Option<PathBuf>,
     /// `XDG_RUNTIME_DIR`.
     pub runtime_dir: Option<PathBuf>,
-    /// The login name, from `LOGNAME` or `USER`.
+    /// The login name, from `LOGNAME` or `USER`, else from the passwd entry.
     pub login: Option<String>,
 }
 
@@ -37,7 +39,7 @@ impl Environment {
             state_home: variable("XDG_STATE_HOME").map(PathBuf::from),
             cache_home: variable("XDG_CACHE_HOME").map(PathBuf::from),
             runtime_dir: variable("XDG_RUNTIME_DIR").map(PathBuf::from),
-            login: text("LOGNAME").or_else(|| text("USER")),
+            login: text("LOGNAME").or_else(|| text("USER")).or_else(passwd::name),
         }
     }
 

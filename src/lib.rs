@@ -40,7 +40,7 @@
 //! | [`cli`] | clap definitions, no logic; completion, man pages |
 //! | [`plugin`] | which tool's name the program was called by, and handing over to the real one |
 //! | [`commands`] | one file a sub-command: read, plan, use a builder, say; no word of koji, osbs or local |
-//! | [`config`] | Python's ConfigParser dialect, the rpkg configuration, Koji profiles, osbs.conf; every value with its origin |
+//! | [`config`] | Python's ConfigParser dialect, the rpkg configuration, Koji profiles, osbs.conf, what is built in; every value with its origin |
 //! | [`checkout`] | the dist-git checkout: git, remote, Dockerfile, container.yaml, and every other file that the build service reads |
 //! | [`request`] | the build request, its plan, its checks, questions and answers, names and releases |
 //! | [`gating`] | asking Greenwave about `gating.yaml` |

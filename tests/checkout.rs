@@ -6,7 +6,7 @@ use std::sync::Once;
 
 use fedpkg_container_build::checkout::{Checkout, CheckoutError, GitEnvironment, Head, Upstream, autorebuild};
 use fedpkg_container_build::error::{Error, ErrorKind};
-use fedpkg_container_build::request::plan::{Plan, PlanError, PlanInput, PlanWarning, plan};
+use fedpkg_container_build::request::plan::{Files, Plan, PlanError, PlanInput, PlanWarning, plan};
 use fedpkg_container_build::request::{Artifact, BuildOptions};
 
 use crate::support::peers;
@@ -38,6 +38,7 @@ fn read(path: &Path) -> Checkout {
 fn input() -> PlanInput<'static> {
     PlanInput {
         artifact: Artifact::Container,
+        files: Files::DistGit,
         tool: "fedpkg",
         release: None,
         name: None,
@@ -614,9 +615,76 @@ fn an_empty_repository_is_read_and_has_nothing_to_build() {
     let clone = sandbox.clone_of(&server, "empty", &[]);
     let checkout = read(&clone.path);
     assert_eq!((checkout.head, checkout.commit), (Head::Branch("f40".to_owned()), None));
-    assert!(matches!(problem(&clone.path), PlanError::NoCommits));
     clone.git(&["config", "--unset", "branch.f40.merge"]);
-    assert!(matches!(problem(&clone.path), PlanError::NotTracking { .. }));
+    // That nothing is tracked either is of no use to know now.
+    let error = Error::from(problem(&clone.path));
+    assert_eq!(error.to_string(), "branch f40 has no commit yet");
+    assert_eq!(error.hints(), ["git add a Dockerfile, and git commit"]);
+}
+
+#[test]
+fn a_checkout_without_a_remote_is_told_how_to_get_one() {
+    let sandbox = Sandbox::new();
+    let clone = sandbox.container();
+    clone.git(&["remote", "remove", "origin"]);
+    let error = Error::from(problem(&clone.path));
+    assert_eq!((error.to_string().as_str(), error.kind()), ("the checkout has no remote", ErrorKind::Checkout));
+    assert_eq!(error.hints(), ["add one: git remote add origin ssh://u@pkgs.example.com/container/foo"]);
+    let later = planned_with(&PlanInput { files: Files::DistGitLater, ..input() }, &clone.path).request;
+    assert_eq!((later.repo_name.as_str(), later.namespace, later.target.as_str()), ("foo", None, ""));
+}
+
+/// What a builder that fetches nothing makes of a checkout: namespace, name, target, branch, and what is noted.
+fn here(clone: &Repository<'_>) -> (Option<String>, String, String, String, Vec<String>) {
+    let known = ["rpms".to_owned(), "container".to_owned()];
+    let input = PlanInput { files: Files::Checkout, distgit_namespaces: Some(&known), ..input() };
+    let Plan { request, warnings } = planned_with(&input, &clone.path);
+    assert!(warnings.iter().all(PlanWarning::is_note), "{warnings:?}");
+    let notes = warnings.iter().map(ToString::to_string).collect();
+    (request.namespace, request.repo_name, request.target, request.git_branch, notes)
+}
+
+#[test]
+fn a_builder_that_fetches_nothing_needs_neither_remote_nor_branch_nor_commit() {
+    let sandbox = Sandbox::new();
+    let clone = sandbox.container();
+    let target = "f40-container-candidate".to_owned();
+    let of_dist_git = (Some("container".to_owned()), "foo".to_owned(), target, "f40".to_owned(), Vec::new());
+    assert_eq!(here(&clone), of_dist_git);
+    clone.git(&["checkout", "-q", "--detach"]);
+    assert_eq!(here(&clone), of_dist_git, "which branch it is can be told");
+    clone.commit("only here");
+    assert_eq!((&*here(&clone).2, &*here(&clone).3), ("", ""), "which branch it is cannot be told");
+    clone.git(&["checkout", "-q", "-b", "mine"]);
+    let unknown = |why: &str| {
+        let note = format!("{why}; building foo without what dist-git knows of it (--name, --namespace)");
+        (None, "foo".to_owned(), String::new(), "mine".to_owned(), vec![note])
+    };
+    clone.git(&["config", "remote.origin.pushurl", "git@github.com:joe/foo.git"]);
+    let strange = "joe, of the push URL git@github.com:joe/foo.git, is none of dist-git's namespaces (rpms, container)";
+    assert_eq!(here(&clone), unknown(strange));
+    clone.git(&["config", "remote.origin.pushurl", "https://example.com/foo"]);
+    assert_eq!(here(&clone), unknown("the push URL https://example.com/foo has no namespace of dist-git"));
+    clone.git(&["remote", "remove", "origin"]);
+    assert_eq!(here(&clone), unknown("the checkout has no remote that it is pushed to"));
+    clone.git(&["checkout", "-q", "--orphan", "empty"]);
+    assert_eq!(read(&clone.path).commit, None);
+    assert_eq!(here(&clone).1, "foo");
+}
+
+#[test]
+fn a_strange_namespace_is_warned_of_where_dist_git_is_needed() {
+    let sandbox = Sandbox::new();
+    let clone = sandbox.container();
+    clone.git(&["config", "remote.origin.pushurl", "git@github.com:joe/foo.git"]);
+    let known = ["rpms".to_owned()];
+    let Plan { request, warnings } =
+        planned_with(&PlanInput { distgit_namespaces: Some(&known), ..input() }, &clone.path);
+    assert_eq!(request.target, "f40-joe-candidate", "as rpkg has it");
+    let [warning] = &warnings[..] else { panic!("{warnings:?}") };
+    assert!(!warning.is_note());
+    let text = warning.to_string();
+    assert!(text.contains("(rpms); is this a dist-git checkout? If not, --name and --namespace"), "{text}");
 }
 
 #[cfg(unix)]

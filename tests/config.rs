@@ -134,7 +134,7 @@ fn lines_of(error: &IniError) -> Vec<usize> {
         // Python does not say on which line the bytes are.
         IniError::NotUtf8 { .. } => Vec::new(),
         IniError::Parsing { lines, .. } => lines.iter().map(|bad| bad.line).collect(),
-        other => vec![other.origin().line],
+        other => other.origin().line().into_iter().collect(),
     }
 }
 

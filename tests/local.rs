@@ -1,6 +1,7 @@
 //! Builds on this machine: the real program, with real buildah, skopeo and a real registry.
 
 mod bases;
+mod begun;
 mod everything;
 mod exports;
 mod failures;

@@ -50,9 +50,9 @@ pub trait Builder: Sync {
     /// What holds for its builds before they are submitted.
     fn rules(&self) -> Rules;
 
-    /// Whether builds go there that name no builder, as far as the configuration says. Quiet, and asks nobody.
-    fn is_configured(&self, _setting: &Setting<'_>) -> bool {
-        false
+    /// What in options or configuration has builds go there that name no builder; `None` where nothing does. Quiet, and asks nobody.
+    fn configured_by(&self, _setting: &Setting<'_>) -> Option<String> {
+        None
     }
 
     /// The Koji target of builds that name none, where the builder's own configuration has one.
@@ -74,7 +74,7 @@ pub trait Builder: Sync {
     /// no server is known to have it.
     fn page<'a>(&'a self, setting: &'a Setting<'_>, page: &'a Page) -> Answer<'a, Option<Known>>;
 
-    /// The values in force of files that this builder alone reads, for `config show`.
+    /// The values in force of what this builder alone reads, those that no file has included, for `config show`.
     ///
     /// # Errors
     /// When a file is missing that was asked for by name, or is malformed.

@@ -175,22 +175,9 @@ fn refused_folder(error: &git2::Error) -> Option<&str> {
 }
 
 impl Checkout {
-    /// The same checkout as it would be with everything committed and pushed: for checks that are to be made before that.
-    #[must_use]
-    pub fn as_if_pushed(&self) -> Checkout {
-        let tracked = |remote: &str, branch: &str, behind| Upstream::Tracked {
-            remote: remote.to_owned(),
-            branch: branch.to_owned(),
-            ahead: 0,
-            behind,
-        };
-        let upstream = match (&self.upstream, &self.head) {
-            (Upstream::Tracked { remote, branch, behind, .. }, _) => tracked(remote, branch, *behind),
-            (Upstream::Missing { remote, branch }, _) => tracked(remote, branch, 0),
-            (_, Head::Branch(branch)) => tracked(self.remote.as_deref().unwrap_or("origin"), branch, 0),
-            (other, Head::Detached) => other.clone(),
-        };
-        Checkout { changed: Vec::new(), upstream, ..self.clone() }
+    /// The name of its folder.
+    pub fn folder_name(&self) -> String {
+        self.root.file_name().unwrap_or_default().to_string_lossy().into_owned()
     }
 
     /// Reads the checkout that `path` is in, with the settings that the environment of this process has for git.

@@ -174,6 +174,10 @@ pub struct ConfigShowArgs {
     #[arg(long)]
     pub json: bool,
 
+    /// The builder that builds would go to
+    #[arg(long, value_name = "koji|osbs|local", value_parser = values::builder(), hide_possible_values = true)]
+    pub build_with: Option<BuilderName>,
+
     /// The cluster whose settings to show.
     #[command(flatten)]
     pub cluster: ClusterArgs,

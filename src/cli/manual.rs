@@ -46,7 +46,10 @@ const OSBS_BUILDS: &[&str] = &[
 const FILES: &[(&str, &str)] = &[
     ("~/.config/osbs.conf, /etc/osbs.conf", "The OSBS clusters; the first one counts."),
     ("~/.osbs/INSTANCE.token", "A token for an instance of osbs.conf."),
-    ("/etc/rpkg/fedpkg.conf", "The tool's configuration; the tool is what the program's name begins with."),
+    (
+        "/etc/rpkg/fedpkg.conf",
+        "The tool's configuration; the tool is what the program's name begins with. Without it what Fedora's package has in it holds.",
+    ),
     ("~/.config/rpkg/fedpkg.conf", "The user's own values, which win."),
     ("/etc/koji.conf, /etc/koji.conf.d, ~/.koji/config, ~/.koji/config.d", "Koji profiles, as for koji(1)."),
     (

@@ -52,8 +52,8 @@ async fn build(context: &Context, arguments: &BuildArgs, wanted: Wanted) -> Resu
     if rules.gating {
         validate_gating(context, &wanted, &config, &checkout).await?;
     }
-    let built_from = prepare::built_from(&checkout, &rules, &wanted.own)?;
-    let request = prepare::planned(context, &wanted, builder, &config, &built_from).await?;
+    prepare::check_committed(&checkout, &rules, &wanted.own)?;
+    let request = prepare::planned(context, &wanted, builder, &config, &checkout, false).await?;
     let files = prepare::check_files(context, &checkout.root, &request, &rules).await?;
     context.findings(&files.findings).await;
     if !wanted.force {

@@ -32,7 +32,7 @@ pub(super) async fn run(context: &Context, arguments: &CheckArgs) -> Result<End>
     };
     let Prepared { config, builder, checkout, request, not_ready } = prepared;
     let mut files = prepare::check_files(context, &checkout.root, &request, &builder.rules()).await?;
-    files.findings.extend(not_ready.as_ref().map(not_ready_yet));
+    files.findings.extend(not_ready.as_ref().map(|error| not_ready_yet(error, arguments.offline)));
     context.findings(&files.findings).await;
     if !arguments.offline {
         let wish = Wish { request: &request, files: &files, checkout: &checkout, is_dry: true };
@@ -74,14 +74,14 @@ async fn prepare(context: &Context, wanted: &Wanted) -> Result<Prepared> {
     wanted.check_options(builder)?;
     let rules = builder.rules();
     let checkout = context.checkout().await?;
-    let planned = match prepare::built_from(&checkout, &rules, &wanted.own) {
-        Ok(built_from) => prepare::planned(context, wanted, builder, &config, &built_from).await,
+    let planned = match prepare::check_committed(&checkout, &rules, &wanted.own) {
+        Ok(()) => prepare::planned(context, wanted, builder, &config, &checkout, false).await,
         Err(error) => Err(error),
     };
     let (request, not_ready) = match planned {
         Ok(request) => (request, None),
         Err(error) if error.kind() == ErrorKind::Checkout => {
-            (prepare::planned(context, wanted, builder, &config, &checkout.as_if_pushed()).await?, Some(error))
+            (prepare::planned(context, wanted, builder, &config, &checkout, true).await?, Some(error))
         }
         Err(error) => return Err(error),
     };
@@ -106,13 +106,15 @@ async fn files_only(context: &Context, wanted: &Wanted, error: Error) -> Result<
     let rules = builders::all().next().map(super::super::builder::Builder::rules);
     let rules = rules.ok_or_else(|| Error::new(ErrorKind::Internal, error.to_string()))?;
     let mut files = prepare::check_files(context, &root, &request, &rules).await?;
-    files.findings.push(not_ready_yet(&error));
+    files.findings.push(not_ready_yet(&error, true));
     context.findings(&files.findings).await;
     conclude(context, files, &root).await
 }
 
-fn not_ready_yet(error: &Error) -> Finding {
-    let finding = Finding::error("checkout-not-ready", error.to_string());
+/// That a build cannot be submitted right now. Who asks for the files alone has no such build in mind yet, and is told by the way.
+fn not_ready_yet(error: &Error, offline: bool) -> Finding {
+    let make = if offline && error.kind() == ErrorKind::Checkout { Finding::warning } else { Finding::error };
+    let finding = make("checkout-not-ready", error.to_string());
     match error.hints().first() {
         Some(hint) => finding.hint(hint.clone()),
         None => finding,

@@ -1,8 +1,9 @@
-//! `config show`: every value in force, and the file and line it comes from.
+//! `config show`: every value in force, and the file and line it comes from, or what else has it.
 
 use crate::builders;
 use crate::cli::ConfigShowArgs;
-use crate::config::show::{VERSION, values_in_force};
+use crate::config::rpkg::container_build_section;
+use crate::config::show::{self, VERSION, values_in_force};
 use crate::error::Result;
 use crate::event::{BuildEvent, ConfigReport};
 
@@ -23,6 +24,17 @@ pub(super) async fn run(context: &Context, arguments: &ConfigShowArgs) -> Result
             Err(error) => context.warn(&error).await,
         }
     }
+    let section = container_build_section(&context.tool);
+    if let Some(profile) = &context.globals.profile {
+        show::decide(&mut values, &section, "kojiprofile", profile, "--profile");
+    }
+    match builders::choose_because(arguments.build_with.as_ref(), &setting) {
+        Ok((builder, why)) => {
+            show::decide(&mut values, &section, "build_with", &builder.name().0, &why);
+        }
+        Err(error) => context.warn(&error).await,
+    }
+    let values = show::in_order(&context.tool, values);
     context.tell(BuildEvent::Configured(Box::new(ConfigReport { version: VERSION, values }))).await;
     Ok(End::default())
 }

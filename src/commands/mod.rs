@@ -236,6 +236,7 @@ impl Context {
         let mut files = RpkgFiles::of_tool(&self.tool, self.environment.home.as_deref());
         if let Some(config) = &self.globals.config {
             files.system.clone_from(config);
+            files.is_named = true;
         }
         if let Some(config) = &self.globals.user_config {
             files.user = Some(config.clone());

@@ -11,7 +11,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::event::{BuilderName, Finding};
 use crate::request::check::answers::Answers;
 use crate::request::check::{self, FileReport};
-use crate::request::plan::{self, PlanError, PlanInput};
+use crate::request::plan::{self, Files, PlanError, PlanInput};
 use crate::request::{Artifact, BuildOptions, BuildRequest};
 
 use super::Context;
@@ -90,13 +90,14 @@ impl Wanted {
     }
 }
 
-/// The request, the plan's warnings told.
+/// The request, the plan's warnings told. With `later` it is one for checks, and what is not on a server yet is no obstacle.
 pub(crate) async fn planned(
     context: &Context,
     wanted: &Wanted,
     builder: &dyn Builder,
     config: &RpkgConfig,
     checkout: &Checkout,
+    later: bool,
 ) -> Result<BuildRequest> {
     let rules = builder.rules();
     let target = wanted.target.clone().or_else(|| builder.target(&context.setting(Ok(config), &wanted.own)));
@@ -108,6 +109,11 @@ pub(crate) async fn planned(
     let plan = plan::plan(
         &PlanInput {
             artifact: wanted.artifact,
+            files: match (rules.fetches, later) {
+                (true, false) => Files::DistGit,
+                (true, true) => Files::DistGitLater,
+                (false, _) => Files::Checkout,
+            },
             tool: &context.tool,
             release: globals.release.as_deref(),
             name: globals.name.as_deref(),
@@ -125,29 +131,35 @@ pub(crate) async fn planned(
         checkout,
     )?;
     for warning in &plan.warnings {
-        context.warn(warning).await;
+        match warning.is_note() {
+            true => context.note(warning).await,
+            false => context.warn(warning).await,
+        }
     }
     let mut request = plan.request;
     request.options.arches.clone_from(&wanted.options.arches);
     Ok(request)
 }
 
-/// The checkout as the build is planned from it. For a builder that fetches nothing from dist-git nothing has to be pushed; what is there has
-/// to be committed, or the work tree to be wanted.
-pub(crate) fn built_from(checkout: &Checkout, rules: &Rules, own: &OwnOptions) -> Result<Checkout> {
-    if rules.fetches {
-        return Ok(checkout.clone());
-    }
+/// For a builder that fetches nothing from dist-git nothing has to be pushed; what is there has to be committed, or the work tree to be
+/// wanted. What others need is the plan's concern.
+pub(crate) fn check_committed(checkout: &Checkout, rules: &Rules, own: &OwnOptions) -> Result<()> {
     let takes_work_tree = rules.work_tree.is_some_and(|work_tree| (work_tree.is_wanted)(own));
-    if !checkout.changed.is_empty() && !takes_work_tree {
-        let (root, changed) = (checkout.root.clone(), checkout.changed.clone());
-        let error = Error::from(PlanError::Uncommitted { root, changed });
-        return Err(match rules.work_tree {
-            Some(work_tree) => error.hint(work_tree.hint),
-            None => error,
-        });
+    if rules.fetches || takes_work_tree {
+        return Ok(());
     }
-    Ok(checkout.as_if_pushed())
+    let problem = if checkout.commit.is_none() {
+        PlanError::no_commit(checkout)
+    } else if checkout.changed.is_empty() {
+        return Ok(());
+    } else {
+        PlanError::Uncommitted { root: checkout.root.clone(), changed: checkout.changed.clone() }
+    };
+    let error = Error::from(problem);
+    Err(match rules.work_tree {
+        Some(work_tree) => error.hint(work_tree.hint),
+        None => error,
+    })
 }
 
 /// What the files say, without what is another builder's rule.

@@ -166,6 +166,25 @@ impl LocalConfig {
     }
 }
 
+/// What holds for keys that `[<tool>.local-build]` does not have, as it would stand there.
+pub(crate) fn defaults(tool: &str) -> [(&'static str, &'static str); 13] {
+    [
+        ("buildah", "buildah"),
+        ("content_generator", CONTENT_GENERATOR),
+        ("http_proxy", "no"),
+        ("image_size_limit", "0"),
+        ("isolation", "auto"),
+        ("koji_archive", "placeholder"),
+        ("koji_import", "no"),
+        ("push", "no"),
+        ("require_signed", "no"),
+        ("skopeo", "skopeo"),
+        ("source_registry", default_registry(tool)),
+        ("storage_driver", "auto"),
+        ("target_repo", "no"),
+    ]
+}
+
 /// The content generator that imports are made by, unless the configuration names another.
 const CONTENT_GENERATOR: &str = "fedpkg-container-build";
 
@@ -196,7 +215,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("fedpkg.conf");
         std::fs::write(&path, format!("[fedpkg]\n[fedpkg.local-build]\n{section}")).unwrap();
-        LocalConfig::of(&RpkgConfig::load("fedpkg", &RpkgFiles { system: path, user: None })?)
+        LocalConfig::of(&RpkgConfig::load("fedpkg", &RpkgFiles::only(path))?)
     }
 
     #[test]
@@ -205,6 +224,12 @@ mod tests {
         assert_eq!(config.source_registry, "registry.fedoraproject.org");
         assert_eq!((config.registry, config.push, config.koji_import), (None, false, false));
         assert_eq!(config.koji_archive, KojiArchive::Placeholder);
+    }
+
+    #[test]
+    fn what_is_shown_of_keys_that_are_not_set_is_what_holds() {
+        let written = defaults("fedpkg").map(|(key, value)| format!("{key} = {value}\n")).concat();
+        assert_eq!(read(&written).unwrap(), read("").unwrap());
     }
 
     #[test]

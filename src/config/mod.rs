@@ -16,7 +16,7 @@ pub(crate) mod show;
 mod url_template;
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use thiserror::Error;
@@ -36,6 +36,16 @@ pub enum ConfigError {
         path: PathBuf,
         /// Why it cannot be read; `None` when it does not exist.
         source: Option<Arc<io::Error>>,
+    },
+    /// The system has no file for the tool, the user's file has no section for it, and nothing is built in.
+    #[error("Invalid config file {}", path.display())]
+    NoFile {
+        /// The tool.
+        tool: String,
+        /// The system's file.
+        path: PathBuf,
+        /// The user's file, which would do as well.
+        user: Option<PathBuf>,
     },
     /// The files have no section of the tool's name.
     #[error("No section: '{tool}'")]
@@ -211,8 +221,9 @@ impl From<ConfigError> for AppError {
 fn hint(error: &ConfigError) -> Option<String> {
     match error {
         ConfigError::InvalidFile { source: None, .. } => {
-            Some("install the package that has the file, or name another one with --config".to_owned())
+            Some("there is no such file; name another one with --config, or leave that out".to_owned())
         }
+        ConfigError::NoFile { tool, user, .. } => Some(no_file_hint(tool, user.as_deref())),
         ConfigError::NoSection { tool, files, nearest } => Some(no_section_hint(tool, files, nearest.as_deref())),
         ConfigError::MustBeBoolean { key, source } => {
             Some(format!("set `{key}` to true or false at {}", source.origin()))
@@ -227,6 +238,7 @@ fn hint(error: &ConfigError) -> Option<String> {
         ConfigError::UrlTemplate { .. } => Some("write %% for a percent sign".to_owned()),
         ConfigError::NoKojiProfile { files, nearest, .. } => Some(match nearest {
             Some(nearest) => format!("did you mean `{nearest}`? {}", were_read(files)),
+            None if files.is_empty() => NO_KOJI_FILES.to_owned(),
             None => were_read(files),
         }),
         ConfigError::MissingOsbsConfig { .. } => {
@@ -244,6 +256,15 @@ fn hint(error: &ConfigError) -> Option<String> {
         | ConfigError::OutOfRange { .. }
         | ConfigError::ServerUrl { .. } => None,
     }
+}
+
+/// Where nothing at all was found.
+const NO_KOJI_FILES: &str = "there is no Koji configuration at all: looked at /etc/koji.conf.d, /etc/koji.conf, ~/.koji/config.d \
+                             and ~/.koji/config; the package koji brings one";
+
+fn no_file_hint(tool: &str, user: Option<&Path>) -> String {
+    let own = user.map(|user| format!("write a section [{tool}] to {}, ", user.display())).unwrap_or_default();
+    format!("there is no such file: install the package of {tool} that has it, {own}or name another file with --config")
 }
 
 fn no_section_hint(tool: &str, files: &[PathBuf], nearest: Option<&str>) -> String {

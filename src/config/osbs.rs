@@ -52,6 +52,15 @@ pub(crate) const INSTANCE_KEYS: &[(&str, &str)] = &[
     ("verify_ssl", "Whether the server's certificate is verified (true)."),
 ];
 
+/// What holds for keys that an instance does not have.
+pub(crate) const INSTANCE_DEFAULTS: [(&str, &str); 5] = [
+    ("cleanup_used_resources", "true"),
+    ("default_buildtime_limit", "10800"),
+    ("max_buildtime_limit", "21600"),
+    ("pipeline", DEFAULT_PIPELINE),
+    ("verify_ssl", "true"),
+];
+
 /// Old names of keys, and the name they have now.
 const OLD_NAMES: &[(&str, &str)] =
     &[("openshift_uri", "openshift_url"), ("koji_target", "target"), ("git_ref", "git_commit")];
@@ -519,5 +528,18 @@ mod tests {
         let instance = load("[default_binary]\ntoken = sha256~abc\nusername = u\npassword = hidden\n", None).unwrap();
         let shown = format!("{instance:?}");
         assert!(!shown.contains("sha256~abc") && !shown.contains("hidden"), "{shown}");
+    }
+
+    #[test]
+    fn what_is_shown_of_keys_that_are_not_set_is_what_holds() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("osbs.conf");
+        let load = |lines: &str| {
+            std::fs::write(&path, format!("[default_binary]\n{lines}")).unwrap();
+            let files = OsbsFiles { explicit: Some(path.clone()), candidates: Vec::new() };
+            format!("{:?}", OsbsConf::read(&files).unwrap().instance(None).unwrap())
+        };
+        let written: String = INSTANCE_DEFAULTS.iter().map(|(key, value)| format!("{key} = {value}\n")).collect();
+        assert_eq!(load(&written), load(""));
     }
 }

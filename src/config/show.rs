@@ -3,7 +3,7 @@
 //! Secrets never get into it: values of keys named like secrets, what is put together from such values, and users
 //! and passwords inside addresses.
 
-use super::ini::{Ini, IniError};
+use super::ini::{Ini, IniError, Origin};
 use super::redact::{REDACTED, is_secret};
 use super::rpkg::RpkgConfig;
 use crate::address;
@@ -15,9 +15,65 @@ pub(crate) const VERSION: u32 = 1;
 /// Keys whose values have a place for what only a build knows.
 const FILLED_IN_BY_BUILDS: [&str; 2] = ["anongiturl", "gitbaseurl"];
 
+/// What the tool's section lacks, as rpkg has it.
+const RPKG_DEFAULTS: [(&str, &str); 2] = [("distgit_namespaced", "False"), ("lookaside_namespaced", "False")];
+
 /// All values of the tool's configuration: sections sorted by name, keys sorted by name within each.
 pub(crate) fn values_in_force(rpkg: &RpkgConfig) -> Vec<ConfigValue> {
-    rpkg.ini().sections().flat_map(|section| section_values(rpkg.ini(), section)).collect()
+    let mut values = rpkg.ini().sections().flat_map(|section| section_values(rpkg.ini(), section)).collect();
+    add_defaults(&mut values, rpkg.tool(), &RPKG_DEFAULTS);
+    values
+}
+
+/// A value that is in force without standing in a file; `place` is what has it.
+pub(crate) fn unwritten(section: &str, key: &str, value: &str, place: impl Into<String>) -> ConfigValue {
+    let shown = address::masked(value);
+    ConfigValue {
+        section: section.to_owned(),
+        key: key.to_owned(),
+        raw: shown.clone(),
+        value: Some(shown),
+        error: None,
+        origin: serde_json::Value::Null,
+        place: place.into(),
+    }
+}
+
+/// Adds what holds for keys of a section that it does not have.
+pub(crate) fn add_defaults(values: &mut Vec<ConfigValue>, section: &str, defaults: &[(&str, &str)]) {
+    for (key, default) in defaults {
+        if !values.iter().any(|value| value.section == section && value.key == *key) {
+            values.push(unwritten(section, key, default, Origin::BuiltIn.to_string()));
+        }
+    }
+}
+
+/// Makes a value the one in force, unless it is what its place says already.
+pub(crate) fn decide(values: &mut Vec<ConfigValue>, section: &str, key: &str, value: &str, place: &str) {
+    let is_it = |old: &ConfigValue| old.section == section && old.key == key;
+    if values.iter().any(|old| is_it(old) && old.place == place) {
+        return;
+    }
+    values.retain(|old| !is_it(old));
+    values.push(unwritten(section, key, value, place));
+}
+
+/// The tool's sections sorted by name, then the others as they came, each in one piece, and keys sorted by name within each.
+pub(crate) fn in_order(tool: &str, values: Vec<ConfigValue>) -> Vec<ConfigValue> {
+    let mut sections: Vec<(String, Vec<ConfigValue>)> = Vec::new();
+    for value in values {
+        match sections.iter_mut().find(|(name, _)| *name == value.section) {
+            Some((_, section)) => section.push(value),
+            None => sections.push((value.section.clone(), vec![value])),
+        }
+    }
+    let of_tool = |name: &str| name.strip_prefix(tool).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'));
+    sections.sort_by_key(|(name, _)| if of_tool(name) { (0, name.clone()) } else { (1, String::new()) });
+    let sorted = sections.into_iter().flat_map(|(_, mut section)| {
+        section.sort_by(|a, b| a.key.cmp(&b.key));
+        section
+    });
+    sorted.collect()
 }
 
 /// All values of a section.
@@ -74,12 +130,12 @@ mod tests {
         std::fs::write(&system, RPKG).unwrap();
         let text = "[koji]\npassword = s3cret\nserver = http://me:s3cret@h\n[other]\nk = v";
         std::fs::write(folder.path().join("koji.conf"), text).unwrap();
-        let rpkg = RpkgConfig::load("fedpkg", &RpkgFiles { system, user: None }).unwrap();
+        let rpkg = RpkgConfig::load("fedpkg", &RpkgFiles::only(system)).unwrap();
         let roots = KojiRoots { etc: folder.path().to_owned(), home: None };
         let mut values = values_in_force(&rpkg);
         let profile = KojiProfile::load("koji", &roots).unwrap();
         values.extend(section_values(profile.ini(), &profile.name));
-        ConfigReport { version: VERSION, values }
+        ConfigReport { version: VERSION, values: in_order("fedpkg", values) }
     }
 
     #[test]
@@ -91,7 +147,9 @@ mod tests {
             keys,
             [
                 "fedpkg/anongiturl:9",
+                "fedpkg/distgit_namespaced:null",
                 "fedpkg/host:2",
+                "fedpkg/lookaside_namespaced:null",
                 "fedpkg.mbs/auth:5",
                 "fedpkg.mbs/host:2",
                 "fedpkg.mbs/oidc_client_secret:4",
@@ -107,7 +165,7 @@ mod tests {
     fn raw_value_and_error_are_told_apart() {
         let shown = serde_json::to_value(shown()).unwrap();
         assert_eq!(shown["version"], 1);
-        let (broken, whole) = (&shown["values"][0], &shown["values"][6]);
+        let (broken, whole) = (&shown["values"][0], &shown["values"][8]);
         assert_eq!((&broken["raw"], &broken["value"]), (&"http://%(repo)s".into(), &serde_json::Value::Null));
         assert_eq!(broken.get("error"), None, "a build fills it in");
         let broken = shown["values"].as_array().unwrap().iter().find(|value| value["key"] == "token_file").unwrap();

@@ -102,10 +102,9 @@ pub struct ConfigValue {
     /// Why there is no `value`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
-    /// `{"file": …, "line": …}`.
+    /// `{"file": …, "line": …}`; null where no file has it.
     pub origin: Value,
-    /// The same as one word for people: `FILE:LINE`.
-    #[serde(skip)]
+    /// The same as one word for people: `FILE:LINE`, or what has it.
     pub place: String,
 }
 

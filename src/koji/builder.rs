@@ -16,8 +16,8 @@ use crate::builder::{
     Answer, Builder, Change, Created, Creation, Interrupt, Known, LogChoice, Order, Page, Rules, Setting, Site,
     Unhappened, Watched, Way, Wish,
 };
-use crate::config::koji::KojiProfile;
-use crate::config::show::section_values;
+use crate::config::koji::{KojiProfile, PROFILE_DEFAULTS};
+use crate::config::show::{add_defaults, section_values};
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::{BuildOutcome, BuilderName, ConfigValue, DryRun, Manner, ProgressFrom, TaskId, TaskState};
 use crate::request::check;
@@ -90,7 +90,14 @@ impl Builder for Koji {
 
     fn settings(&self, setting: &Setting<'_>) -> Result<Vec<ConfigValue>> {
         let profile = hub::quietly(setting)?;
-        Ok(section_values(profile.ini(), &profile.name))
+        let mut values = section_values(profile.ini(), &profile.name);
+        add_defaults(&mut values, &profile.name, &PROFILE_DEFAULTS);
+        let found = [("cert", &profile.cert), ("serverca", &profile.serverca)];
+        let found = found.into_iter().filter_map(|(key, path)| Some((key, path.as_ref()?.display().to_string())));
+        for (key, path) in found {
+            add_defaults(&mut values, &profile.name, &[(key, &path)]);
+        }
+        Ok(values)
     }
 
     fn page<'a>(&'a self, setting: &'a Setting<'_>, page: &'a Page) -> Answer<'a, Option<Known>> {

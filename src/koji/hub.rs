@@ -6,6 +6,7 @@ use super::retry::RetryPolicy;
 use super::session::{HubSettings, Session};
 use super::target_cache::TargetCache;
 use crate::builder::{Known, Setting};
+use crate::config::ini::Origin;
 use crate::config::koji::{AuthType, KojiProfile, KojiRoots};
 use crate::credentials::{PASSWORD_VARIABLE, Secret, keyring};
 use crate::error::{Error, ErrorKind, Result};
@@ -39,6 +40,17 @@ pub(crate) fn quietly(setting: &Setting<'_>) -> Result<KojiProfile> {
         None => setting.config()?.koji_profile_name()?.value,
     };
     Ok(KojiProfile::load(&name, &roots(setting))?)
+}
+
+/// Whether there is a hub for those who can do without one: a profile that somebody named, or the one that is built in, where a file
+/// has it.
+pub(crate) fn is_configured(setting: &Setting<'_>) -> bool {
+    if setting.profile.is_some() {
+        return true;
+    }
+    let Ok(name) = setting.config().and_then(|config| Ok(config.koji_profile_name()?)) else { return false };
+    // What is wrong with Koji's files is told when the profile is read.
+    name.origin != Origin::BuiltIn || KojiProfile::names(&roots(setting)).map_or(true, |all| all.contains(&name.value))
 }
 
 /// The profile that leads to a build of which it is known where it is.

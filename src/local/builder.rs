@@ -15,10 +15,11 @@ use crate::builder::{
     Unhappened, Watched, Way, Wish, WorkTree,
 };
 use crate::checkout::Upstream;
-use crate::config::local::LocalConfig;
+use crate::config::local::{self, LocalConfig};
 use crate::config::rpkg::RpkgConfig;
+use crate::config::show::add_defaults;
 use crate::error::{Error, ErrorKind, Result};
-use crate::event::{BuilderName, DryRun, Manner, ProgressFrom, TaskId, TaskState};
+use crate::event::{BuilderName, ConfigValue, DryRun, Manner, ProgressFrom, TaskId, TaskState};
 use crate::fetch::AllowedDomains;
 use crate::http::ClientOptions;
 use crate::koji;
@@ -119,6 +120,17 @@ impl Builder for Local {
         word.starts_with(ID_PREFIX)
     }
 
+    /// What the section has is told with the rest of its file.
+    fn settings(&self, setting: &Setting<'_>) -> Result<Vec<ConfigValue>> {
+        let config = setting.config()?;
+        let section = format!("{}.local-build", config.tool());
+        let mut defaults = local::defaults(config.tool()).to_vec();
+        defaults.retain(|(key, _)| !config.ini().has_option(&section, key));
+        let mut values = Vec::new();
+        add_defaults(&mut values, &section, &defaults);
+        Ok(values)
+    }
+
     fn page<'a>(&'a self, _setting: &'a Setting<'_>, _page: &'a Page) -> Answer<'a, Option<Known>> {
         Box::pin(async { Ok(None) })
     }
@@ -175,9 +187,7 @@ impl LocalBuild<'_> {
 
     /// The configured hub; `None` where none is. Nothing is asked yet.
     async fn hub(&self) -> Option<Hub> {
-        if self.setting.profile.is_none()
-            && self.setting.config().and_then(|config| Ok(config.koji_profile_name()?)).is_err()
-        {
+        if !koji::hub::is_configured(&self.setting) {
             return None;
         }
         let profile = match koji::hub::quietly(&self.setting) {
@@ -242,7 +252,8 @@ impl Order for LocalBuild<'_> {
         Box::pin(async move {
             let is_pushed =
                 matches!(self.wish.checkout.upstream, Upstream::Tracked { ahead: 0, .. } | Upstream::Local { .. });
-            if !is_pushed && !self.wish.is_dry {
+            // Where dist-git is not known to have the repository, that is told already.
+            if !is_pushed && !self.wish.is_dry && !self.wish.request.source.is_empty() {
                 let commit = &self.wish.request.commit;
                 let short = commit.get(..12).unwrap_or(commit);
                 self.setting.note(format_args!("commit {short} is not on the dist-git server")).await;
@@ -300,6 +311,7 @@ fn lookaside(config: &RpkgConfig, request: &BuildRequest) -> Result<Option<Looka
     let Some(base) = config.lookaside()? else { return Ok(None) };
     let repository = match &request.namespace {
         Some(namespace) if config.lookaside_namespaced()? => format!("{namespace}/{}", request.repo_name),
+        None if config.distgit_namespaced() && config.lookaside_namespaced()? => return Ok(None),
         _ => request.repo_name.clone(),
     };
     Ok(Some(Lookaside { base: base.value, repository }))

@@ -10,6 +10,7 @@ use super::cluster::{Cluster, Patience};
 use super::connect;
 use super::discovery::discover;
 use super::login::openshift::Access;
+use super::login::token::kubeconfig;
 use super::options::{Cleanup, OsbsOptions};
 use super::run::kind::RunKind;
 use super::run::naming::Postfix;
@@ -25,7 +26,8 @@ use crate::builder::{
     Unhappened, Way, Wish,
 };
 use crate::config::ConfigError;
-use crate::config::osbs::{DEFAULT_INSTANCE, OsbsInstance};
+use crate::config::osbs::{DEFAULT_INSTANCE, INSTANCE_DEFAULTS, OsbsInstance};
+use crate::config::show;
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::{
     BuildEvent, BuildOutcome, BuilderName, ConfigValue, DryRun, Manner, Outcome, ProgressFrom, TaskId, TaskState,
@@ -75,9 +77,15 @@ impl Builder for Osbs {
         }
     }
 
-    fn is_configured(&self, setting: &Setting<'_>) -> bool {
+    fn configured_by(&self, setting: &Setting<'_>) -> Option<String> {
+        if setting.own.names(&NAME) {
+            return Some("its options".to_owned());
+        }
         // What is wrong with the file is told when it is needed.
-        setting.own.names(&NAME) || quietly(setting).is_ok_and(|instance| instance.is_configured())
+        quietly(setting).ok().filter(OsbsInstance::is_configured)?;
+        let values = self.settings(setting).unwrap_or_default();
+        let server = values.into_iter().find(|value| SERVER_KEYS.contains(&value.key.as_str()));
+        Some(server.map_or_else(|| "osbs.conf".to_owned(), |server| format!("{} at {}", server.key, server.place)))
     }
 
     fn target(&self, setting: &Setting<'_>) -> Option<String> {
@@ -145,7 +153,20 @@ impl Builder for Osbs {
     fn settings(&self, setting: &Setting<'_>) -> Result<Vec<ConfigValue>> {
         let options = setting.own.get::<OsbsOptions>().cluster;
         let instance = options.instance.as_deref().unwrap_or(DEFAULT_INSTANCE);
-        Ok(connect::conf(setting, &options)?.values(instance))
+        let mut values = connect::conf(setting, &options)?.values(instance);
+        if let Some(server) = &options.openshift_url {
+            show::decide(&mut values, instance, SERVER_KEYS[0], server.bare().as_str(), "--openshift-url");
+        }
+        if let Some(namespace) = &options.namespace {
+            show::decide(&mut values, instance, "namespace", namespace, "--osbs-namespace");
+        }
+        // Where nothing names a cluster, what would hold for its builds is of no interest.
+        if !values.is_empty() {
+            show::add_defaults(&mut values, instance, &INSTANCE_DEFAULTS);
+        }
+        let server = server_in(&values);
+        values.extend(kubeconfig::shown(server.as_ref()));
+        Ok(values)
     }
 }
 
@@ -153,6 +174,15 @@ impl Builder for Osbs {
 fn quietly(setting: &Setting<'_>) -> std::result::Result<OsbsInstance, ConfigError> {
     let options = setting.own.get::<OsbsOptions>().cluster;
     connect::conf(setting, &options)?.instance(options.instance.as_deref())
+}
+
+/// The key of the API server, and its old name.
+const SERVER_KEYS: [&str; 2] = ["openshift_url", "openshift_uri"];
+
+/// The API server that an instance names.
+fn server_in(values: &[ConfigValue]) -> Option<Url> {
+    let value = values.iter().find(|value| SERVER_KEYS.contains(&value.key.as_str()))?;
+    value.value.as_deref()?.trim().parse().ok()
 }
 
 /// Whether a run may be called so: a name of Kubernetes.

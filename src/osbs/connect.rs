@@ -134,7 +134,8 @@ mod tests {
             own: &own,
             events: &events,
         };
-        assert!(Osbs.is_configured(&setting));
+        let place = format!("openshift_url at {}:2", path.display());
+        assert_eq!(Osbs.configured_by(&setting), Some(place));
         std::fs::remove_file(&path).unwrap();
         assert_eq!(Osbs.target(&setting).as_deref(), Some("t"));
         let instance = instance(&setting, &cluster).await.unwrap();

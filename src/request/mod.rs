@@ -11,17 +11,18 @@ use serde::Serialize;
 pub struct BuildRequest {
     /// What comes out of it.
     pub artifact: Artifact,
-    /// The source URL the builder fetches: `anongiturl` filled in, `#` and the full commit hash.
+    /// The source URL the builder fetches: `anongiturl` filled in, `#` and the full commit hash. Empty where the builder fetches nothing
+    /// and dist-git is not known to have it.
     pub source: String,
-    /// The Koji build target, e.g. `f42-container-candidate`.
+    /// The Koji build target, e.g. `f42-container-candidate`; empty where none is needed and none is known.
     pub target: String,
-    /// The namespace on the dist-git server, e.g. `container`; `None` where dist-git has no namespaces.
+    /// The namespace on the dist-git server, e.g. `container`; `None` where dist-git has none, or it is not known.
     pub namespace: Option<String>,
     /// The repository's name on the dist-git server.
     pub repo_name: String,
-    /// Branch on the dist-git server that the commit is on.
+    /// Branch on the dist-git server that the commit is on; empty where none is needed and none is known.
     pub git_branch: String,
-    /// Full commit hash.
+    /// Full commit hash; empty where a work tree is built that has no commit yet.
     pub commit: String,
     /// The rest of the options.
     pub options: BuildOptions,

@@ -25,12 +25,27 @@ pub type UrlTemplate<'a> = &'a dyn Fn(&str) -> crate::error::Result<String>;
 
 /// The namespace that dist-git puts a repository in when none is named.
 const DEFAULT_NAMESPACE: &str = "rpms";
+/// The namespace that a repository for containers most likely is in.
+const LIKELY_NAMESPACE: &str = "container";
+
+/// Where the builder takes the files from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Files {
+    /// From the dist-git server, which has to have the commit.
+    DistGit,
+    /// From the dist-git server, some day: what is not there yet, or not known, is no obstacle to checks.
+    DistGitLater,
+    /// From this checkout. What it is called in dist-git may be of use, and is not needed.
+    Checkout,
+}
 
 /// What the command line and the configuration say. An empty string in an option counts as not given, as it does for rpkg.
 #[derive(Clone)]
 pub struct PlanInput<'a> {
     /// What is to come out of it.
     pub artifact: Artifact,
+    /// Where the builder takes the files from.
+    pub files: Files,
     /// The tool whose configuration is used (`fedpkg`, `fedpkg-stage`, `rhpkg`).
     pub tool: &'a str,
     /// `--release`: stands in for the branch's name.
@@ -85,15 +100,16 @@ pub fn plan(input: &PlanInput<'_>, checkout: &Checkout) -> Result<Plan, PlanErro
     };
     let mut warnings = Vec::new();
     check_namespace(&input)?;
+    check_beginnings(&input, checkout)?;
     let branches = Branches::choose(&input, checkout, &mut warnings)?;
     check_combinations(&input.options)?;
     check_repository(&input, checkout, &branches, &mut warnings)?;
-    let commit = checkout.commit.clone().ok_or(PlanError::NoCommits)?;
-    let repository = DistGitRepository::choose(&input, checkout)?;
+    let commit = checkout.commit.clone().unwrap_or_default();
+    let repository = DistGitRepository::choose(&input, checkout, &mut warnings)?;
     // For `--name`, rpkg names the target after `rpms` even where dist-git has no namespaces.
     let target_namespace = repository.namespace.as_deref().or(input.name.map(|_| DEFAULT_NAMESPACE));
     let target = build_target(&input, &branches.of_target, target_namespace, &mut warnings)?;
-    let source = source_url(&input, &repository.path(), &commit)?;
+    let source = source_url(&input, &repository, &commit)?;
     check_arches(&input.options)?;
     let request = BuildRequest {
         artifact: input.artifact,
@@ -142,6 +158,23 @@ fn check_namespace(input: &PlanInput<'_>) -> Result<(), PlanError> {
     }
 }
 
+/// What a checkout lacks that was only just begun, first things first. Without them nothing else is worth a word.
+fn check_beginnings(input: &PlanInput<'_>, checkout: &Checkout) -> Result<(), PlanError> {
+    if input.files != Files::DistGit {
+        return Ok(());
+    }
+    if checkout.commit.is_none() {
+        return Err(PlanError::no_commit(checkout));
+    }
+    if checkout.remote.is_some() {
+        return Ok(());
+    }
+    let name = input.name.map_or_else(|| checkout.folder_name(), str::to_owned);
+    let namespace = input.namespace.unwrap_or(LIKELY_NAMESPACE);
+    let path = if input.distgit_namespaced { format!("{namespace}/{name}") } else { name };
+    Err(PlanError::NoRemote { url: (input.gitbaseurl)(&path).ok() })
+}
+
 /// Option combinations that cannot work, but for the architectures, which rpkg looks at last.
 fn check_combinations(options: &BuildOptions) -> Result<(), PlanError> {
     if !options.compose_ids.is_empty() && options.signing_intent.is_some() {
@@ -178,7 +211,7 @@ impl Branches {
             (Some(release), git_branch) => (release.to_owned(), git_branch.unwrap_or(release).to_owned()),
             (None, Some(git_branch)) => (git_branch.to_owned(), git_branch.to_owned()),
             (None, None) => {
-                let branch = checked_out_branch(checkout, warnings)?;
+                let branch = checked_out_branch(input, checkout, warnings)?;
                 (branch.clone(), branch)
             }
         };
@@ -186,15 +219,21 @@ impl Branches {
     }
 }
 
-/// The name that the server has for the branch that is checked out.
-fn checked_out_branch(checkout: &Checkout, warnings: &mut Vec<PlanWarning>) -> Result<String, PlanError> {
+/// The name that the server has for the branch that is checked out; empty where none is needed and none is known.
+fn checked_out_branch(
+    input: &PlanInput<'_>,
+    checkout: &Checkout,
+    warnings: &mut Vec<PlanWarning>,
+) -> Result<String, PlanError> {
     match (&checkout.head, &checkout.merge_branch, &checkout.containing[..]) {
         (Head::Branch(_), Some(merge), _) => Ok(merge.clone()),
         (Head::Branch(local), None, _) => Ok(local.clone()),
+        (Head::Detached, _, [only]) if input.files == Files::Checkout => Ok(only.clone()),
         (Head::Detached, _, [only]) => {
             warnings.push(PlanWarning::DetachedHead { branch: only.clone() });
             Ok(only.clone())
         }
+        (Head::Detached, _, _) if input.files != Files::DistGit => Ok(String::new()),
         (Head::Detached, _, []) => Err(PlanError::detached(checkout, DetachedProblem::NotPushed)),
         (Head::Detached, _, several) => {
             Err(PlanError::detached(checkout, DetachedProblem::Ambiguous(several.to_vec())))
@@ -209,14 +248,25 @@ fn check_repository(
     branches: &Branches,
     warnings: &mut Vec<PlanWarning>,
 ) -> Result<(), PlanError> {
-    if !checkout.changed.is_empty() {
+    if input.files == Files::Checkout {
+        warnings.extend(behind_warning(checkout));
+        return Ok(());
+    }
+    let must_be_there = input.files == Files::DistGit;
+    if must_be_there && !checkout.changed.is_empty() {
         return Err(PlanError::Uncommitted { root: checkout.root.clone(), changed: checkout.changed.clone() });
     }
     warnings.extend(namespace_warning(input, checkout));
     warnings.extend(fork_warning(input, checkout));
     match &checkout.head {
-        Head::Branch(local) => check_pushed(local, checkout, warnings),
+        Head::Branch(local) => {
+            warnings.extend(behind_warning(checkout));
+            if must_be_there { check_pushed(local, checkout) } else { Ok(()) }
+        }
         Head::Detached if checkout.containing.is_empty() => {
+            if !must_be_there {
+                return Ok(());
+            }
             Err(PlanError::detached(checkout, DetachedProblem::NotPushed))
         }
         Head::Detached => {
@@ -229,29 +279,30 @@ fn check_repository(
     }
 }
 
-fn check_pushed(local: &str, checkout: &Checkout, warnings: &mut Vec<PlanWarning>) -> Result<(), PlanError> {
+fn check_pushed(local: &str, checkout: &Checkout) -> Result<(), PlanError> {
     let branch = || local.to_owned();
     match checkout.upstream.clone() {
         Upstream::None => Err(PlanError::NotTracking { branch: branch() }),
         Upstream::Local { branch: upstream } => Err(PlanError::LocalUpstream { branch: branch(), upstream }),
-        _ if checkout.commit.is_none() => Err(PlanError::NoCommits),
         Upstream::Missing { remote, branch: upstream } => {
             Err(PlanError::UnknownUpstream { branch: branch(), remote, upstream })
         }
-        Upstream::Tracked { remote, branch: upstream, ahead: 0, behind } => {
-            if behind > 0 {
-                warnings.push(PlanWarning::Behind {
-                    branch: branch(),
-                    upstream: format!("{remote}/{upstream}"),
-                    behind,
-                });
-            }
-            Ok(())
-        }
+        Upstream::Tracked { ahead: 0, .. } => Ok(()),
         Upstream::Tracked { remote, branch: upstream, ahead, behind } => {
             let shallow = checkout.shallow;
             Err(PlanError::Unpushed { branch: branch(), remote, upstream, ahead, behind, shallow })
         }
+    }
+}
+
+/// Commits that only the server has. A branch that has some of its own, too, is told of otherwise.
+fn behind_warning(checkout: &Checkout) -> Option<PlanWarning> {
+    let Head::Branch(local) = &checkout.head else { return None };
+    match &checkout.upstream {
+        Upstream::Tracked { remote, branch, ahead: 0, behind: behind @ 1.. } => {
+            Some(PlanWarning::Behind { branch: local.clone(), upstream: format!("{remote}/{branch}"), behind: *behind })
+        }
+        _ => None,
     }
 }
 
@@ -278,21 +329,45 @@ fn fork_warning(input: &PlanInput<'_>, checkout: &Checkout) -> Option<PlanWarnin
 struct DistGitRepository {
     namespace: Option<String>,
     name: String,
+    /// Whether dist-git has it under that name, as far as one can tell.
+    is_known: bool,
 }
 
 impl DistGitRepository {
     /// pyrpkg's `Commands.load_repo_name` and `load_ns`, and what `cliClient.load_cmd` does with `--name`: that never takes
     /// the namespace of the checkout.
-    fn choose(input: &PlanInput<'_>, checkout: &Checkout) -> Result<Self, PlanError> {
-        let (namespace, name) = match input.name {
-            Some(name) => (input.namespace.map(str::to_owned), name.to_owned()),
-            None => {
-                let path = push_path(checkout)?;
-                (path.namespace().map(str::to_owned), path.name().to_owned())
-            }
+    fn choose(input: &PlanInput<'_>, checkout: &Checkout, warnings: &mut Vec<PlanWarning>) -> Result<Self, PlanError> {
+        let with_default = |namespace: Option<&str>| {
+            input.distgit_namespaced.then(|| namespace.unwrap_or(DEFAULT_NAMESPACE).to_owned())
         };
-        let namespace = input.distgit_namespaced.then(|| namespace.unwrap_or_else(|| DEFAULT_NAMESPACE.to_owned()));
-        Ok(DistGitRepository { namespace, name })
+        if let Some(name) = input.name {
+            let namespace = with_default(input.namespace);
+            return Ok(DistGitRepository { namespace, name: name.to_owned(), is_known: true });
+        }
+        let url = checkout.push_url.as_deref();
+        let path = url.and_then(RemotePath::of);
+        let (path, name) = match (path, input.files) {
+            (Some(path), _) => (Some(path.clone()), path.name().to_owned()),
+            (None, Files::DistGit) => {
+                let (remote, push_url) = (checkout.remote.clone(), url.map(str::to_owned));
+                return Err(PlanError::NoRepositoryName { remote, push_url });
+            }
+            (None, _) => (None, checkout.folder_name()),
+        };
+        let namespace = path.as_ref().and_then(RemotePath::namespace);
+        let is_strange = namespace.is_some_and(|namespace| is_strange(input, namespace));
+        let is_known = path.is_some() && (!input.distgit_namespaced || (namespace.is_some() && !is_strange));
+        if !is_known && (is_strange || input.files == Files::Checkout) {
+            warnings.push(PlanWarning::NotOfDistGit {
+                name: name.clone(),
+                namespace: namespace.map(str::to_owned),
+                push_url: url.map(str::to_owned),
+                known: input.distgit_namespaces.unwrap_or_default().to_vec(),
+                is_needed: input.files != Files::Checkout,
+            });
+        }
+        let namespace = if is_known || input.files == Files::DistGit { with_default(namespace) } else { None };
+        Ok(DistGitRepository { namespace, name, is_known })
     }
 
     fn path(&self) -> String {
@@ -303,12 +378,10 @@ impl DistGitRepository {
     }
 }
 
-fn push_path(checkout: &Checkout) -> Result<RemotePath, PlanError> {
-    let url = checkout.push_url.as_deref();
-    url.and_then(RemotePath::of).ok_or_else(|| PlanError::NoRepositoryName {
-        remote: checkout.remote.clone(),
-        push_url: url.map(str::to_owned),
-    })
+/// Whether dist-git has namespaces, and this is none of them.
+fn is_strange(input: &PlanInput<'_>, namespace: &str) -> bool {
+    let known = input.distgit_namespaces.filter(|_| input.distgit_namespaced);
+    known.is_some_and(|known| !known.iter().any(|known| known == namespace))
 }
 
 /// pyrpkg's `Commands.load_container_build_target`, and fedpkg's exception for the branch `master`.
@@ -324,6 +397,9 @@ fn build_target(
     if input.artifact == Artifact::Flatpak {
         return Err(PlanError::FlatpakWithoutTarget);
     }
+    if namespace.is_none() && input.files != Files::DistGit || branch.is_empty() {
+        return Ok(String::new());
+    }
     let branch = if is_fedpkg(input.tool) && branch == "master" { "rawhide" } else { branch };
     // The word `None` is Python's, and what rpkg has always asked the hub for.
     let target = format!("{branch}-{}-candidate", namespace.unwrap_or("None"));
@@ -333,9 +409,14 @@ fn build_target(
     Ok(target)
 }
 
-/// pyrpkg's `Commands.construct_build_url`; fedpkg puts `git+` before it.
-fn source_url(input: &PlanInput<'_>, repository: &str, commit: &str) -> Result<String, PlanError> {
-    let url = (input.anongiturl)(repository).map_err(PlanError::SourceUrl)?;
+/// pyrpkg's `Commands.construct_build_url`; fedpkg puts `git+` before it. Empty where nobody fetches from it and it is not known.
+fn source_url(input: &PlanInput<'_>, repository: &DistGitRepository, commit: &str) -> Result<String, PlanError> {
+    let url = match ((input.anongiturl)(&repository.path()), input.files) {
+        (Err(error), Files::DistGit) => return Err(PlanError::SourceUrl(error)),
+        (Ok(url), Files::DistGit) => url,
+        (Ok(url), _) if repository.is_known && !commit.is_empty() => url,
+        _ => return Ok(String::new()),
+    };
     let prefix = if is_fedpkg(input.tool) && !url.starts_with("git+") { "git+" } else { "" };
     Ok(format!("{prefix}{url}#{commit}"))
 }

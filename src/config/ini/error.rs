@@ -140,7 +140,7 @@ impl IniError {
     pub fn origin(&self) -> Origin {
         match self {
             IniError::Parsing { file, lines } => {
-                Origin { file: Arc::clone(file), line: lines.first().map_or(1, |bad| bad.line) }
+                Origin::Line { file: Arc::clone(file), line: lines.first().map_or(1, |bad| bad.line) }
             }
             IniError::NotUtf8 { origin, .. }
             | IniError::MissingSectionHeader { origin, .. }

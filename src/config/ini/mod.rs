@@ -40,19 +40,38 @@ pub use interpolation::{MAX_DEPTH, MAX_EXPANSION};
 /// Name of the section that all others inherit.
 pub const DEFAULT_SECTION: &str = "DEFAULT";
 
-/// The place in a configuration file where a value stands.
+/// The place where a value stands.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-pub struct Origin {
-    /// The file, under the name it was opened by.
-    #[serde(serialize_with = "lossy_path")]
-    pub file: Arc<Path>,
-    /// The line that holds the key, counted from 1.
-    pub line: usize,
+#[serde(untagged)]
+pub enum Origin {
+    /// A line of a configuration file.
+    Line {
+        /// The file, under the name it was opened by.
+        #[serde(serialize_with = "lossy_path")]
+        file: Arc<Path>,
+        /// The line that holds the key, counted from 1.
+        line: usize,
+    },
+    /// This program, which has it where no file does.
+    BuiltIn,
+}
+
+impl Origin {
+    /// The line, where it is one of a file.
+    pub fn line(&self) -> Option<usize> {
+        match self {
+            Origin::Line { line, .. } => Some(*line),
+            Origin::BuiltIn => None,
+        }
+    }
 }
 
 impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}", self.file.display(), self.line)
+        match self {
+            Origin::Line { file, line } => write!(f, "{}:{line}", file.display()),
+            Origin::BuiltIn => f.write_str("built in"),
+        }
     }
 }
 
@@ -145,6 +164,14 @@ impl Ini {
     /// When the text is not in the dialect. What was read before stays as it was.
     pub fn read_str(&mut self, text: &str, name: &str) -> Result<(), IniError> {
         self.read_bytes(text.as_bytes(), Path::new(name))
+    }
+
+    /// Sets a value that holds where no file has one, inherited values included.
+    pub(crate) fn set_built_in(&mut self, section: &str, key: &str, text: &str) {
+        let options = self.sections.entry(section.to_owned()).or_default();
+        if !options.contains_key(key) && !self.defaults.contains_key(key) {
+            options.insert(key.to_owned(), RawValue { text: text.to_owned(), origin: Origin::BuiltIn });
+        }
     }
 
     fn merge(&mut self, read: BTreeMap<String, Options>) {
@@ -299,7 +326,7 @@ impl fmt::Debug for Ini {
 fn not_utf8(file: &Arc<Path>, bytes: &[u8], error: &std::str::Utf8Error) -> IniError {
     let good = &bytes[..error.valid_up_to()];
     IniError::NotUtf8 {
-        origin: Origin { file: Arc::clone(file), line: 1 + good.iter().filter(|&&byte| byte == b'\n').count() },
+        origin: Origin::Line { file: Arc::clone(file), line: 1 + good.iter().filter(|&&byte| byte == b'\n').count() },
         offset: error.valid_up_to(),
     }
 }

@@ -119,7 +119,7 @@ impl<'a> Reader<'a> {
         if let Some(section) = &self.section
             && let Some(first) = section.options.get(&key)
         {
-            let (first, section) = (first.origin.line, section.name.clone());
+            let (first, section) = (first.origin.line().unwrap_or(number), section.name.clone());
             return Err(IniError::DuplicateOption { origin: self.origin(number), first, section, key });
         }
         let value = value.trim_matches(is_space).to_owned();
@@ -153,7 +153,7 @@ impl<'a> Reader<'a> {
     }
 
     fn origin(&self, line: usize) -> Origin {
-        Origin { file: Arc::clone(self.file), line }
+        Origin::Line { file: Arc::clone(self.file), line }
     }
 }
 

@@ -48,6 +48,23 @@ pub const PROFILE_KEYS: &[&str] = &[
 ];
 
 const DEFAULT_SERVER: &str = "http://localhost/kojihub";
+const DEFAULT_WEBURL: &str = "http://localhost/koji";
+
+/// What holds for keys that a profile does not have, as far as they are of use here, as it would stand there.
+pub(crate) const PROFILE_DEFAULTS: [(&str, &str); 12] = [
+    ("anon_retry", "true"),
+    ("auth_timeout", "60"),
+    ("force_auth", "false"),
+    ("max_retries", "30"),
+    ("offline_retry", "false"),
+    ("offline_retry_interval", "20"),
+    ("poll_interval", "6"),
+    ("retry_interval", "20"),
+    ("server", DEFAULT_SERVER),
+    ("timeout", "43200"),
+    ("upload_blocksize", "1048576"),
+    ("weburl", DEFAULT_WEBURL),
+];
 
 /// Where the configuration files and the user's certificates are looked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -190,9 +207,7 @@ impl KojiProfile {
         Ok(KojiProfile {
             name: name.to_owned(),
             server: section.server()?,
-            weburl: section
-                .text("weburl")?
-                .map_or_else(|| "http://localhost/koji".to_owned(), |text| address::bare(&text)),
+            weburl: section.text("weburl")?.map_or_else(|| DEFAULT_WEBURL.to_owned(), |text| address::bare(&text)),
             topurl: section.topurl(&mut warnings)?,
             topdir: section.text("topdir")?.unwrap_or_else(|| "/mnt/koji".to_owned()).into(),
             authtype: section.filled("authtype")?.map(AuthType::from),

@@ -1,4 +1,5 @@
-//! The tool's own configuration: `/etc/rpkg/<tool>.conf`, and the user's file over it.
+//! The tool's own configuration: `/etc/rpkg/<tool>.conf`, and the user's file over it; where the system has no file, what the
+//! tool's distribution publishes (`built_in.rs`).
 //!
 //! The keys are those of pyrpkg's `cliClient.load_cmd` and of fedpkg's `main`, as far as a container build uses them; keys
 //! that rpkg demands and never uses for it (`lookaside`, `branchre`, …) may be missing here. Values are looked up when they
@@ -6,6 +7,8 @@
 //!
 //! `[<tool>.container-build]` is honoured: rpkg 1.70 reads its `kojiprofile` and `build_client` and then uses those of
 //! `[<tool>]` all the same. `build_with` there is this program's own key.
+
+mod built_in;
 
 use std::path::{Path, PathBuf};
 
@@ -19,8 +22,10 @@ pub(crate) const CONTAINER_BUILD_KEYS: &[&str] = &["kojiprofile", "build_client"
 /// Which files are read. The user's file comes second and overrides the system's key by key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RpkgFiles {
-    /// The system's file, which must exist; `--config` replaces it.
+    /// The system's file; `--config` replaces it.
     pub system: PathBuf,
+    /// Whether that is the file of `--config`, which must exist.
+    pub is_named: bool,
     /// The user's file, which may be missing; `--user-config` replaces it.
     pub user: Option<PathBuf>,
 }
@@ -31,8 +36,15 @@ impl RpkgFiles {
         let name = format!("{tool}.conf");
         RpkgFiles {
             system: Path::new("/etc/rpkg").join(&name),
+            is_named: false,
             user: home.map(|home| home.join(".config/rpkg").join(&name)),
         }
+    }
+
+    /// One file that must exist, and none of the user's.
+    #[cfg(test)]
+    pub(crate) fn only(file: PathBuf) -> Self {
+        RpkgFiles { system: file, is_named: true, user: None }
     }
 }
 
@@ -50,16 +62,24 @@ impl RpkgConfig {
     ///
     /// # Errors
     ///
-    /// When the system's file is missing or unreadable, a file is malformed, the section is missing, or
-    /// `distgit_namespaced` is not a boolean.
+    /// When the system's file is unreadable, or missing although it was named or nothing else has the section; a file is malformed,
+    /// the section is missing, or `distgit_namespaced` is not a boolean.
     pub fn load(tool: &str, files: &RpkgFiles) -> Result<Self, ConfigError> {
         let mut ini = Ini::new();
-        if !ini.read_file(&files.system)? {
-            let source = ini.unreadable().first().map(|(_, reason)| reason.clone());
-            return Err(ConfigError::InvalidFile { path: files.system.clone(), source });
+        let has_system = ini.read_file(&files.system)?;
+        let unreadable = ini.unreadable().first().map(|(_, reason)| reason.clone());
+        if unreadable.is_some() || (!has_system && files.is_named) {
+            return Err(ConfigError::InvalidFile { path: files.system.clone(), source: unreadable });
         }
         if let Some(user) = &files.user {
             ini.read_file(user)?;
+        }
+        if !has_system || has_only_subsections(&ini, tool) {
+            built_in::fill(&mut ini, tool);
+        }
+        if !has_system && !ini.has_section(tool) {
+            let (tool, path, user) = (tool.to_owned(), files.system.clone(), files.user.clone());
+            return Err(ConfigError::NoFile { tool, path, user });
         }
         Self::new(tool, ini)
     }
@@ -226,7 +246,14 @@ impl RpkgConfig {
     }
 }
 
-fn container_build_section(tool: &str) -> String {
+/// Whether there are settings for parts of the tool (`[fedpkg.local-build]`) and none for the tool itself.
+fn has_only_subsections(ini: &Ini, tool: &str) -> bool {
+    let is_sub = |section: &str| section.strip_prefix(tool).is_some_and(|rest| rest.starts_with('.'));
+    !ini.has_section(tool) && ini.sections().any(is_sub)
+}
+
+/// The section of container builds.
+pub(crate) fn container_build_section(tool: &str) -> String {
     format!("{tool}.container-build")
 }
 

@@ -30,7 +30,8 @@ fn the_files_of_a_tool_are_named_after_it() {
 #[test]
 fn the_users_file_overrides_key_by_key() {
     let folder = tempfile::tempdir().unwrap();
-    let files = RpkgFiles { system: folder.path().join("fedpkg.conf"), user: Some(folder.path().join("user.conf")) };
+    let mut files = RpkgFiles::only(folder.path().join("fedpkg.conf"));
+    files.user = Some(folder.path().join("user.conf"));
     std::fs::write(&files.system, "[fedpkg]\nkojiprofile = koji\nanongiturl = https://h/%(repo)s\n").unwrap();
     assert_eq!(RpkgConfig::load("fedpkg", &files).unwrap().koji_profile_name().unwrap().value, "koji");
     std::fs::write(folder.path().join("user.conf"), "# mine\n[fedpkg]\nkojiprofile = stg\n").unwrap();
@@ -42,25 +43,78 @@ fn the_users_file_overrides_key_by_key() {
 }
 
 #[test]
-fn a_missing_system_file_is_an_invalid_config_file() {
+fn a_missing_file_that_was_named_is_an_invalid_config_file() {
     let folder = tempfile::tempdir().unwrap();
     let user = folder.path().join("user.conf");
     std::fs::write(&user, "[fedpkg]").unwrap();
-    let missing = RpkgFiles { system: folder.path().join("missing.conf"), user: Some(user) };
+    let missing = RpkgFiles { user: Some(user), ..RpkgFiles::only(folder.path().join("missing.conf")) };
     let error = Error::from(RpkgConfig::load("fedpkg", &missing).unwrap_err());
     assert_eq!(error.to_string(), format!("Invalid config file {}", missing.system.display()));
     assert_eq!((error.kind(), error.hints().len(), error.causes().len()), (ErrorKind::Config, 1, 0));
 
-    let unreadable = RpkgFiles { system: folder.path().to_owned(), user: None };
+    let unreadable = RpkgFiles { is_named: false, ..RpkgFiles::only(folder.path().to_owned()) };
     let error = Error::from(RpkgConfig::load("fedpkg", &unreadable).unwrap_err());
     assert_eq!(error.to_string(), format!("Invalid config file {}", folder.path().display()));
     assert_eq!(error.causes().len(), 1, "the system's reason is told");
 }
 
+/// The configuration of a machine without a file for the tool, and with this text in the user's.
+fn of_user(tool: &str, text: &str) -> Result<RpkgConfig, ConfigError> {
+    let folder = tempfile::tempdir().unwrap();
+    let user = folder.path().join("user.conf");
+    std::fs::write(&user, text).unwrap();
+    RpkgConfig::load(tool, &RpkgFiles { system: folder.path().join("no.conf"), is_named: false, user: Some(user) })
+}
+
+#[test]
+fn where_the_system_has_no_file_fedoras_values_hold_below_the_users() {
+    let config = of_user("fedpkg", "[DEFAULT]\nkojiprofile = mine\n[fedpkg.local-build]\npush = yes\n").unwrap();
+    assert_eq!(config.koji_profile_name().unwrap().value, "mine", "an inherited value is the user's, too");
+    assert_eq!(config.anongiturl("container/foo").unwrap(), "https://src.fedoraproject.org/container/foo.git");
+    let namespaces = config.ini().get("fedpkg", "distgit_namespaces").unwrap().unwrap();
+    assert_eq!(namespaces.origin.to_string(), "built in");
+    assert!(config.distgit_namespaced() && config.lookaside_namespaced().unwrap());
+
+    let stage = of_user("fedpkg-stage", "[fedpkg-stage]\nbuild_client = k\n").unwrap();
+    assert_eq!(stage.koji_profile_name().unwrap().value, "stg");
+    assert_eq!((stage.build_client().unwrap().unwrap().value, stage.greenwave_url().unwrap()), ("k".into(), None));
+}
+
+#[test]
+fn nothing_is_built_in_where_the_system_or_the_command_line_has_the_tools_section() {
+    let folder = tempfile::tempdir().unwrap();
+    let files = RpkgFiles::only(folder.path().join("fedpkg.conf"));
+    std::fs::write(&files.system, "[fedpkg]\n").unwrap();
+    let config = RpkgConfig::load("fedpkg", &files).unwrap();
+    assert!(matches!(config.anongiturl("foo"), Err(ConfigError::MissingKey { .. })));
+    assert!(config.koji_profile_name().is_err() && config.greenwave_url().unwrap().is_none());
+
+    std::fs::write(&files.system, "[fedpkg.local-build]\nregistry = r\n").unwrap();
+    let config = RpkgConfig::load("fedpkg", &files).unwrap();
+    assert_eq!(config.koji_profile_name().unwrap().origin.to_string(), "built in");
+    std::fs::write(&files.system, "[fedpkgs.local-build]\n").unwrap();
+    assert!(matches!(RpkgConfig::load("fedpkg", &files), Err(ConfigError::NoSection { .. })));
+}
+
+#[test]
+fn for_other_tools_the_users_file_alone_is_enough() {
+    let config = of_user("rhpkg", "[rhpkg]\nkojiprofile = brew\n").unwrap();
+    assert_eq!(config.koji_profile_name().unwrap().value, "brew");
+    assert!(matches!(config.anongiturl("foo"), Err(ConfigError::MissingKey { .. })));
+
+    let error = Error::from(of_user("rhpkg", "[rhpkg.local-build]\n").unwrap_err());
+    assert!(error.to_string().starts_with("Invalid config file "), "{error}");
+    let hints = error.hints().join("\n");
+    for part in ["install the package of rhpkg", "section [rhpkg] to ", "/user.conf", "--config"] {
+        assert!(hints.contains(part), "{hints}");
+    }
+}
+
 #[test]
 fn an_unreadable_users_file_is_skipped_with_a_warning() {
     let folder = tempfile::tempdir().unwrap();
-    let files = RpkgFiles { system: folder.path().join("fedpkg.conf"), user: Some(folder.path().to_owned()) };
+    let mut files = RpkgFiles::only(folder.path().join("fedpkg.conf"));
+    files.user = Some(folder.path().to_owned());
     std::fs::write(&files.system, "[fedpkg]\n").unwrap();
     let config = RpkgConfig::load("fedpkg", &files).unwrap();
     assert!(matches!(config.warnings(), [ConfigWarning::Unreadable { path, .. }] if path == folder.path()));
@@ -114,8 +168,8 @@ fn the_koji_profile_of_container_builds_comes_first() {
     for (text, value, section, line) in cases {
         let profile = config(text).koji_profile_name().unwrap();
         assert_eq!(
-            (profile.value.as_str(), profile.section.as_str(), profile.origin.line),
-            (value, section, line),
+            (profile.value.as_str(), profile.section.as_str(), profile.origin.line()),
+            (value, section, Some(line)),
             "{text}"
         );
     }

@@ -62,7 +62,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("fedpkg.conf");
         fs::write(&path, format!("[fedpkg]\n[fedpkg.local-build]\n{section}")).unwrap();
-        LocalConfig::of(&RpkgConfig::load("fedpkg", &RpkgFiles { system: path, user: None }).unwrap()).unwrap()
+        LocalConfig::of(&RpkgConfig::load("fedpkg", &RpkgFiles::only(path)).unwrap()).unwrap()
     }
 
     #[test]

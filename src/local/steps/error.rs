@@ -77,9 +77,11 @@ pub enum LocalError {
         what: &'static str,
         source: std::io::Error,
     },
-    #[error("the checkout has sources, and the configuration no `lookaside` to fetch them from")]
+    #[error(
+        "the checkout has sources, and it is not known where they are: the configuration has no `lookaside`, or no namespace is known"
+    )]
     NoLookaside,
-    #[error("the Koji hub knows no target {0}")]
+    #[error("the Koji hub knows no target {}", if .0.is_empty() { "where branch or namespace are not known" } else { .0 })]
     NoTarget(String),
 }
 
@@ -168,7 +170,9 @@ impl LocalError {
                     .to_owned()
             }
             LocalError::NoLookaside => {
-                "set `lookaside` in the tool's section: the address that source files are fetched from".to_owned()
+                "set `lookaside` in the tool's section to the address that source files are fetched from; --name and --namespace \
+                 say whose they are"
+                    .to_owned()
             }
             LocalError::TooLarge { .. } => format!("make it smaller, or raise image_size_limit in [{section}]"),
             LocalError::Store(error) => error.hint(),

@@ -23,7 +23,7 @@ pub(crate) struct Automatic {
     pub build_date: String,
     /// Koji's name of the architecture.
     pub architecture: String,
-    /// The commit, with `-dirty` where there is more than that.
+    /// The commit, with `-dirty` where there is more than that; empty where there is none yet.
     pub vcs_ref: String,
 }
 
@@ -111,7 +111,9 @@ pub(crate) fn find(
     set.add("build-date", &automatic.build_date);
     set.add("architecture", &automatic.architecture);
     set.add("vcs-type", "git");
-    set.add("vcs-ref", &automatic.vcs_ref);
+    if !automatic.vcs_ref.is_empty() {
+        set.add("vcs-ref", &automatic.vcs_ref);
+    }
     RENAMED.iter().for_each(|label| set.rename(*label));
     config.image_equal_labels.iter().for_each(|group| set.equal(group));
     if let Some(format) = &config.image_label_info_url_format {
@@ -250,7 +252,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("fedpkg.conf");
         std::fs::write(&path, format!("[fedpkg]\n[fedpkg.local-build]\n{section}")).unwrap();
-        LocalConfig::of(&RpkgConfig::load("fedpkg", &RpkgFiles { system: path, user: None }).unwrap()).unwrap()
+        LocalConfig::of(&RpkgConfig::load("fedpkg", &RpkgFiles::only(path)).unwrap()).unwrap()
     }
 
     fn base(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {

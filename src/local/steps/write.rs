@@ -149,7 +149,7 @@ impl Run<'_> {
         let automatic = Automatic {
             build_date: date.strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
             architecture: arch.to_owned(),
-            vcs_ref: format!("{commit}{dirty}"),
+            vcs_ref: if commit.is_empty() { String::new() } else { format!("{commit}{dirty}") },
         };
         let labels = labels::find(&service, &base_labels, &ready.nvr.release, &automatic, self.order.config)?;
         let author = Author { text: &self.site.prepared.text, file: &self.site.prepared.file, service: &service };

@@ -67,7 +67,8 @@ const VALUE: &[Field] = &[
     Field::new("raw", Text, "The text as it stands in the file, without secrets."),
     Field::new("value", TEXT_OR_NULL, "The text with its references replaced, where that can be done."),
     Field::new("error", Words, "Why there is no value.").optional(),
-    Field::new("origin", Object(ORIGIN), "Where it stands."),
+    Field::new("origin", OrNull(&Object(ORIGIN)), "Where it stands; null where no file has it."),
+    Field::new("place", Words, "The same in a word: FILE:LINE, or what has it (built in)."),
 ];
 
 /// Words that `kind` of an error may be.

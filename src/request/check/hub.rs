@@ -43,6 +43,11 @@ pub fn check_hub(answers: &Answers, request: &BuildRequest, files: &FileReport) 
 }
 
 fn unknown_target(target: &str) -> Finding {
+    if target.is_empty() {
+        let finding =
+            Finding::error("unknown-target", "no build target is known: it is named after branch and namespace");
+        return finding.hint("name one with --target; `koji list-targets` knows them all");
+    }
     let finding = Finding::error("unknown-target", format!("Unknown build target: {target}"));
     finding.hint("name another with --target; `koji list-targets` knows them all")
 }

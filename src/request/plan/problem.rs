@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use crate::address;
-use crate::checkout::Checkout;
+use crate::checkout::{Checkout, Head};
 use crate::error::{Error, ErrorKind};
 
 /// How many changed files a hint lists.
@@ -101,9 +101,18 @@ pub enum PlanError {
         /// What is wrong with that.
         problem: DetachedProblem,
     },
-    /// The repository is empty.
-    #[error("the git repository has no commits, so there is nothing to build")]
-    NoCommits,
+    /// There is nothing at HEAD yet.
+    #[error("branch {branch} has no commit yet")]
+    NoCommits {
+        /// The local branch.
+        branch: String,
+    },
+    /// There is no server that could have the commit.
+    #[error("the checkout has no remote")]
+    NoRemote {
+        /// What the remote's URL could be; `None` where the configuration does not tell.
+        url: Option<String>,
+    },
     /// There is no URL that names the repository on the server.
     #[error("Could not find current repository name: {}", nameless(.remote.as_deref(), .push_url.as_deref()))]
     NoRepositoryName {
@@ -129,6 +138,15 @@ pub enum DetachedProblem {
 }
 
 impl PlanError {
+    /// The branch at HEAD has no commit.
+    pub(crate) fn no_commit(checkout: &Checkout) -> Self {
+        let branch = match &checkout.head {
+            Head::Branch(branch) => branch.clone(),
+            Head::Detached => "HEAD".to_owned(),
+        };
+        PlanError::NoCommits { branch }
+    }
+
     pub(super) fn detached(checkout: &Checkout, problem: DetachedProblem) -> Self {
         let (commit, remote) = (checkout.commit.clone().unwrap_or_default(), checkout.remote.clone());
         PlanError::Detached { commit, remote, problem }
@@ -149,7 +167,8 @@ impl PlanError {
             | PlanError::UnknownUpstream { .. }
             | PlanError::Unpushed { .. }
             | PlanError::Detached { .. }
-            | PlanError::NoCommits
+            | PlanError::NoCommits { .. }
+            | PlanError::NoRemote { .. }
             | PlanError::NoRepositoryName { .. } => ErrorKind::Checkout,
             PlanError::SourceUrl(error) => error.kind(),
         }
@@ -195,8 +214,15 @@ impl PlanError {
             PlanError::Detached { problem: DetachedProblem::Ambiguous(_), .. } => {
                 "`git switch` to the branch, or name it with --git-branch".to_owned()
             }
-            PlanError::NoCommits => "commit and push a Dockerfile first".to_owned(),
-            PlanError::NoRepositoryName { .. } => "use --name and --namespace, or `git remote set-url`".to_owned(),
+            PlanError::NoCommits { .. } => "git add a Dockerfile, and git commit".to_owned(),
+            PlanError::NoRemote { url } => {
+                let url = url.as_deref().map_or_else(|| "URL".to_owned(), address::masked);
+                format!("add one: git remote add origin {url}")
+            }
+            PlanError::NoRepositoryName { remote, .. } => {
+                let remote = remote.as_deref().unwrap_or("origin");
+                format!("use --name and --namespace, or `git remote set-url {remote} URL`")
+            }
         })
     }
 }

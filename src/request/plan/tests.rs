@@ -24,6 +24,7 @@ fn checkout() -> Checkout {
 fn input() -> PlanInput<'static> {
     PlanInput {
         artifact: Artifact::Container,
+        files: Files::DistGit,
         tool: "fedpkg",
         release: None,
         name: None,

@@ -50,11 +50,31 @@ pub enum PlanWarning {
         /// The branches that have the commit.
         containing: Vec<String>,
     },
+    /// The remote does not lead to a repository of dist-git.
+    NotOfDistGit {
+        /// What the repository is called here.
+        name: String,
+        /// Its namespace, as far as the push URL has one.
+        namespace: Option<String>,
+        /// The push URL, if there is one.
+        push_url: Option<String>,
+        /// The namespaces of dist-git.
+        known: Vec<String>,
+        /// Whether the builder fetches from dist-git.
+        is_needed: bool,
+    },
     /// dist-git has no namespaces, so that the default target has none in its name.
     TargetWithoutNamespace {
         /// The target, with `None` in the place of the namespace.
         target: String,
     },
+}
+
+impl PlanWarning {
+    /// Whether it is only good to know.
+    pub fn is_note(&self) -> bool {
+        matches!(self, PlanWarning::NotOfDistGit { is_needed: false, .. })
+    }
 }
 
 impl fmt::Display for PlanWarning {
@@ -90,9 +110,27 @@ impl fmt::Display for PlanWarning {
                 "the commit is not on {branch}, as far as this clone knows, but on {}; the build may fail",
                 containing.join(", ")
             ),
+            PlanWarning::NotOfDistGit { name, namespace, push_url, known, is_needed } => {
+                let why = not_of_dist_git(namespace.as_deref(), push_url.as_deref(), known);
+                match is_needed {
+                    true => write!(f, "{why}; is this a dist-git checkout? If not, --name and --namespace name one"),
+                    false => write!(f, "{why}; building {name} without what dist-git knows of it (--name, --namespace)"),
+                }
+            }
             PlanWarning::TargetWithoutNamespace { target } => {
                 write!(f, "Could not find ns, distgit is not namespaced: the target is {target}; name another with --target")
             }
+        }
+    }
+}
+
+fn not_of_dist_git(namespace: Option<&str>, push_url: Option<&str>, known: &[String]) -> String {
+    let url = push_url.map(address::masked);
+    match (namespace, url) {
+        (_, None) => "the checkout has no remote that it is pushed to".to_owned(),
+        (None, Some(url)) => format!("the push URL {url} has no namespace of dist-git"),
+        (Some(namespace), Some(url)) => {
+            format!("{namespace}, of the push URL {url}, is none of dist-git's namespaces ({})", known.join(", "))
         }
     }
 }

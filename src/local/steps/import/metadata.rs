@@ -75,6 +75,7 @@ impl Import<'_> {
     fn build(&self, owner: &str, icm: bool) -> Value {
         let request = self.order.request;
         let source = request.source.strip_prefix("git+").unwrap_or(&request.source);
+        let source = Some(source).filter(|source| !source.is_empty());
         let mut extra = json!({
             "submitter": owner,
             "osbs_build": {"kind": "container_build", "engine": "buildah", "subtypes": []},

@@ -1,8 +1,11 @@
 //! Whom a kubeconfig knows at a server. Its tokens go to the server it names, and to no other.
 
-use kube::config::{AuthInfo, Context, Kubeconfig, NamedContext};
+use kube::config::{AuthInfo, Context, Kubeconfig, KubeconfigError, NamedContext};
 use std::path::Path;
 use url::Url;
+
+use crate::config::show::unwritten;
+use crate::event::ConfigValue;
 
 use super::{FileRole, Identity, TokenError, TokenSource, TokenWarning, checked, file, is_same_server};
 
@@ -49,6 +52,46 @@ pub(crate) fn context<'k>(kubeconfig: &'k Kubeconfig, server: &Url) -> Result<Op
         return Err(TokenWarning::SeveralUsers { server: server.clone(), users });
     }
     Ok(ours.first().map(|(named, _)| *named))
+}
+
+/// What counts of the kubeconfig where `server` is the one that builds go to, or none is named; nothing of it where it is for others only.
+pub(crate) fn shown(server: Option<&Url>) -> Vec<ConfigValue> {
+    let place = place();
+    let kubeconfig = match Kubeconfig::read() {
+        Ok(kubeconfig) => kubeconfig,
+        Err(KubeconfigError::FindPath | KubeconfigError::ReadConfig(..)) => return Vec::new(),
+        Err(_) => {
+            // What is wrong with it may quote it, tokens and all.
+            let error = Some("it cannot be read as a kubeconfig".to_owned());
+            return vec![ConfigValue { value: None, error, ..unwritten(SECTION, "context", "", place) }];
+        }
+    };
+    let named = match server {
+        // That several users could be meant is told when one is needed.
+        Some(server) => context(&kubeconfig, server).unwrap_or_default(),
+        None => kubeconfig.contexts.iter().find(|named| Some(&named.name) == kubeconfig.current_context.as_ref()),
+    };
+    let Some((name, context)) = named.and_then(|named| Some((&named.name, named.context.as_ref()?))) else {
+        return Vec::new();
+    };
+    let cluster = kubeconfig.clusters.iter().find(|named| named.name == context.cluster);
+    let server = cluster.and_then(|named| named.cluster.as_ref()?.server.clone());
+    let values = [
+        ("context", Some(name.clone())),
+        ("namespace", context.namespace.clone()),
+        ("server", server),
+        ("user", context.user.clone()),
+    ];
+    values.into_iter().filter_map(|(key, value)| Some(unwritten(SECTION, key, &value?, place.as_str()))).collect()
+}
+
+/// What `config show` calls it.
+const SECTION: &str = "kubeconfig";
+
+/// The files that are read, as the variable has them.
+fn place() -> String {
+    let variable = std::env::var("KUBECONFIG").ok().filter(|files| !files.is_empty());
+    variable.unwrap_or_else(|| "~/.kube/config".to_owned())
 }
 
 fn is_for(kubeconfig: &Kubeconfig, context: &Context, server: &Url) -> bool {
