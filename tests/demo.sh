@@ -73,5 +73,8 @@ echo "\$ cd hello; fedpkg-container-build --build-with local --push"
 
 echo
 echo "\$ buildah from $address/demo/hello:1.0-1; buildah run … cat /hello"
-container=$(buildah "${store[@]}" from --quiet --tls-verify=false "$address/demo/hello:1.0-1")
+# buildah would raise them for root, and not everywhere it may.
+limits=()
+if [ "$(id -u)" = 0 ]; then limits=(--ulimit "nofile=$(ulimit -Hn):$(ulimit -Hn)" --ulimit "nproc=$(ulimit -Hu):$(ulimit -Hu)"); fi
+container=$(buildah "${store[@]}" from --quiet --tls-verify=false "${limits[@]//unlimited/-1}" "$address/demo/hello:1.0-1")
 buildah "${store[@]}" run --isolation chroot "$container" -- cat /hello

@@ -136,9 +136,10 @@ with_apt() {
 }
 
 install_debian() {
-  # Some of what buildah recommends: a network, a file system, and a runtime that isolates RUN where the machine lets it.
+  # Some of what buildah recommends: a file system, and what isolates RUN where the machine lets it: a runtime, a network and
+  # what makes its rules (iptables in Debian 12, nftables since).
   local packages=(ca-certificates git gcc make pkg-config libssl-dev libkrb5-dev libclang-dev cmake
-    buildah crun netavark fuse-overlayfs uidmap skopeo rpm)
+    buildah crun netavark iptables nftables fuse-overlayfs uidmap skopeo rpm)
   [ "$what" = program ] || packages+=(docker-registry busybox-static python3)
   if [ "$what" = tests ]; then
     packages+=(krb5-kdc krb5-admin-server krb5-user apache2-bin libapache2-mod-auth-gssapi
