@@ -33,7 +33,7 @@ clone() {
   home=$(getent passwd "$1" | cut -d : -f 6)
   clone=$home/clone
   [ ! -e "$clone" ] || return 0
-  login "$1" "git clone -q -c advice.detachedHead=false /opt/lent/repository clone"
+  login "$1" "git -c init.defaultBranch=main clone -q -c advice.detachedHead=false /opt/lent/repository clone"
   if [ -d /opt/lent/registry ]; then
     login "$1" "mkdir -p ~/.cargo/registry && cp -r /opt/lent/registry/index /opt/lent/registry/cache ~/.cargo/registry/"
   fi
