@@ -31,7 +31,7 @@ pub enum ErrorKind {
     Refused,
     /// A credential, certificate or ticket is missing, unreadable, expired or refused, or nobody is anybody.
     Authentication,
-    /// The server is away, offline or broken, and there is no build.
+    /// The server is away, offline or broken; no build was created by this command.
     Network,
     /// The build was, or may have been, created, and was not seen to its end.
     Unseen,

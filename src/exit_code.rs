@@ -21,7 +21,7 @@ pub enum ExitCode {
     Refused = 4,
     /// A credential is missing, unreadable, expired or refused.
     Authentication = 5,
-    /// The server is away, offline or broken, and there is no build.
+    /// The server is away, offline or broken; no build was created by this command.
     Network = 6,
     /// The build was, or may have been, created, and was not seen to its end.
     Unseen = 7,
@@ -44,7 +44,7 @@ impl ExitCode {
         (ExitCode::Cancelled, "the build was cancelled"),
         (ExitCode::Refused, "nothing was submitted: a check or the server refused the build"),
         (ExitCode::Authentication, "credentials are missing, unreadable, expired or refused"),
-        (ExitCode::Network, "the server is away, offline or broken, and there is no build"),
+        (ExitCode::Network, "the server is away, offline or broken; no build was created"),
         (ExitCode::Unseen, "the build was, or may have been, created and was not seen to its end"),
         (ExitCode::Internal, "a fault of this program"),
         (ExitCode::HungUp, "ended by SIGHUP; a build that was submitted goes on"),
