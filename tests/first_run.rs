@@ -239,4 +239,11 @@ fn config_show_has_what_no_file_says_and_nothing_secret() {
     assert_eq!(shown.status, Some(0), "{shown}");
     assert!(shown.stdout.contains("it cannot be read as a kubeconfig"), "{shown}");
     assert!(shown.stdout.contains("o.example:6443") && !format!("{shown}").contains("s3cret"), "{shown}");
+
+    // Nobody writes to it, and nobody waits for it.
+    let pipe = sandbox.home().join(".kube/config");
+    std::fs::remove_file(&pipe).unwrap();
+    rustix::fs::mknodat(rustix::fs::CWD, &pipe, rustix::fs::FileType::Fifo, 0o600.into(), 0).unwrap();
+    let shown = sandbox.run(["config", "show", "--output", "json"]);
+    assert!(shown.stdout.contains("it cannot be read as a kubeconfig"), "{shown}");
 }

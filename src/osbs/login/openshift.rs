@@ -284,13 +284,7 @@ fn login(instance: &OsbsInstance, url: &Url) -> Login {
 
 /// The kubeconfig, if there is one. A broken one matters only where nothing else names the server.
 fn kubeconfig(is_needed: bool) -> Result<Option<Kubeconfig>, AccessError> {
-    let named = std::env::var_os("KUBECONFIG").filter(|paths| !paths.is_empty());
-    let paths: Vec<PathBuf> = match &named {
-        Some(paths) => std::env::split_paths(paths).collect(),
-        None => std::env::home_dir().map(|home| home.join(".kube/config")).into_iter().collect(),
-    };
-    let irregular = paths.into_iter().find_map(|path| Some(KubeconfigError::ReadConfig(irregular(&path)?, path)));
-    match irregular.map_or_else(Kubeconfig::read, Err) {
+    match token::kubeconfig::read() {
         Ok(kubeconfig) => Ok(Some(kubeconfig)),
         Err(KubeconfigError::FindPath) => Ok(None),
         Err(KubeconfigError::ReadConfig(error, _)) if error.kind() != io::ErrorKind::InvalidInput => Ok(None),
@@ -324,11 +318,6 @@ async fn of_server(kubeconfig: &Kubeconfig, wanted: Option<&Url>) -> Result<Opti
     }
 }
 
-/// Why something is not to be read that is no file, and that its reader, the `kube` crate, would wait for.
-fn irregular(path: &Path) -> Option<io::Error> {
-    file::open(path).err().filter(|error| error.kind() == io::ErrorKind::InvalidInput)
-}
-
 /// Refuses what a context names and is no file.
 fn check_files(kubeconfig: &Kubeconfig, context: &str) -> Result<(), AccessError> {
     let named = kubeconfig.contexts.iter().find(|named| named.name == context);
@@ -344,7 +333,7 @@ fn check_files(kubeconfig: &Kubeconfig, context: &str) -> Result<(), AccessError
     ];
     for (what, path) in files {
         let Some(path) = path.map(Path::new) else { continue };
-        if let Some(error) = irregular(path) {
+        if let Some(error) = token::kubeconfig::irregular(path) {
             return Err(AccessError::Pem { what, path: path.to_owned(), why: error.to_string() });
         }
     }

@@ -1,13 +1,16 @@
 //! Whom a kubeconfig knows at a server. Its tokens go to the server it names, and to no other.
 
+use std::io;
+use std::path::{Path, PathBuf};
+
 use kube::config::{AuthInfo, Context, Kubeconfig, KubeconfigError, NamedContext};
-use std::path::Path;
 use url::Url;
 
 use crate::config::show::unwritten;
 use crate::event::ConfigValue;
+use crate::{address, file};
 
-use super::{FileRole, Identity, TokenError, TokenSource, TokenWarning, checked, file, is_same_server};
+use super::{FileRole, Identity, TokenError, TokenSource, TokenWarning, checked, is_same_server};
 
 /// A user without a token, whose login the `kube` crate can do: `KubeConfigOptions { context, .. }` names them.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -57,9 +60,10 @@ pub(crate) fn context<'k>(kubeconfig: &'k Kubeconfig, server: &Url) -> Result<Op
 /// What counts of the kubeconfig where `server` is the one that builds go to, or none is named; nothing of it where it is for others only.
 pub(crate) fn shown(server: Option<&Url>) -> Vec<ConfigValue> {
     let place = place();
-    let kubeconfig = match Kubeconfig::read() {
+    let kubeconfig = match read() {
         Ok(kubeconfig) => kubeconfig,
-        Err(KubeconfigError::FindPath | KubeconfigError::ReadConfig(..)) => return Vec::new(),
+        Err(KubeconfigError::FindPath) => return Vec::new(),
+        Err(KubeconfigError::ReadConfig(error, _)) if error.kind() != io::ErrorKind::InvalidInput => return Vec::new(),
         Err(_) => {
             // What is wrong with it may quote it, tokens and all.
             let error = Some("it cannot be read as a kubeconfig".to_owned());
@@ -75,7 +79,7 @@ pub(crate) fn shown(server: Option<&Url>) -> Vec<ConfigValue> {
         return Vec::new();
     };
     let cluster = kubeconfig.clusters.iter().find(|named| named.name == context.cluster);
-    let server = cluster.and_then(|named| named.cluster.as_ref()?.server.clone());
+    let server = cluster.and_then(|named| named.cluster.as_ref()?.server.as_deref().map(address::masked));
     let values = [
         ("context", Some(name.clone())),
         ("namespace", context.namespace.clone()),
@@ -83,6 +87,25 @@ pub(crate) fn shown(server: Option<&Url>) -> Vec<ConfigValue> {
         ("user", context.user.clone()),
     ];
     values.into_iter().filter_map(|(key, value)| Some(unwritten(SECTION, key, &value?, place.as_str()))).collect()
+}
+
+/// The kubeconfig. Its reader, the `kube` crate, would wait for a pipe, so what is no file is refused before.
+///
+/// # Errors
+/// When there is none, or it cannot be read.
+pub(crate) fn read() -> Result<Kubeconfig, KubeconfigError> {
+    let named = std::env::var_os("KUBECONFIG").filter(|paths| !paths.is_empty());
+    let paths: Vec<PathBuf> = match &named {
+        Some(paths) => std::env::split_paths(paths).collect(),
+        None => std::env::home_dir().map(|home| home.join(".kube/config")).into_iter().collect(),
+    };
+    let refused = paths.into_iter().find_map(|path| Some(KubeconfigError::ReadConfig(irregular(&path)?, path)));
+    refused.map_or_else(Kubeconfig::read, Err)
+}
+
+/// Why something is not to be read that is no file, and that the `kube` crate would wait for.
+pub(crate) fn irregular(path: &Path) -> Option<io::Error> {
+    file::open(path).err().filter(|error| error.kind() == io::ErrorKind::InvalidInput)
 }
 
 /// What `config show` calls it.
@@ -118,7 +141,7 @@ pub(super) fn identity(
     let named = kubeconfig.auth_infos.iter().find(|named| named.name == user);
     let Some(info) = named.and_then(|named| named.auth_info.as_ref()) else { return Ok(None) };
     if let Some(path) = token_file(info) {
-        return file(path, FileRole::Kubeconfig, warnings).map(Identity::Token).map(Some);
+        return super::file(path, FileRole::Kubeconfig, warnings).map(Identity::Token).map(Some);
     }
     if let Some(token) = inline_token(info) {
         let source = TokenSource::Kubeconfig { context: context.name.clone() };
