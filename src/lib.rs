@@ -58,7 +58,7 @@
 //! | [`address`] | addresses that never tell who uses them |
 //! | [`http`] | the only place that makes an HTTP client |
 //! | [`child`] | the only place that makes child processes |
-//! | [`arch`], [`backoff`], [`digest`], [`file`], [`lock`], [`log_lines`] | names of architectures, waits between attempts, SHA-256, files that somebody named, locks on files, bytes to lines: each once |
+//! | [`arch`], [`backoff`], [`digest`], [`mod@file`], [`lock`], [`log_lines`] | names of architectures, waits between attempts, SHA-256, files that somebody named, locks on files, bytes to lines: each once |
 //! | [`blocking`], [`wait`] | work on files, git and hashes beside the thread that waits; waits that are said, and have an end |
 //! | [`error`], [`exit_code`] | kinds, sources, hints; the whole table of exit codes |
 //!
