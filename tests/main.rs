@@ -18,6 +18,7 @@ mod cli;
 mod config;
 mod dockerfile;
 mod endings;
+mod faults;
 mod first_run;
 mod fuzz_replay;
 mod generated;
