@@ -75,6 +75,9 @@ echo
 echo "\$ buildah from $address/demo/hello:1.0-1; buildah run … cat /hello"
 # buildah would raise them for root, and not everywhere it may.
 limits=()
-if [ "$(id -u)" = 0 ]; then limits=(--ulimit "nofile=$(ulimit -Hn):$(ulimit -Hn)" --ulimit "nproc=$(ulimit -Hu):$(ulimit -Hu)"); fi
-container=$(buildah "${store[@]}" from --quiet --tls-verify=false "${limits[@]//unlimited/-1}" "$address/demo/hello:1.0-1")
+if [ "$(id -u)" = 0 ]; then
+  processes=$(printf '%s\n' "$(ulimit -Hu)" "$(< /proc/sys/kernel/pid_max)" | grep -v unlimited | sort -n | head -n 1)
+  limits=(--ulimit "nofile=$(ulimit -Hn):$(ulimit -Hn)" --ulimit "nproc=$processes:$processes")
+fi
+container=$(buildah "${store[@]}" from --quiet --tls-verify=false "${limits[@]}" "$address/demo/hello:1.0-1")
 buildah "${store[@]}" run --isolation chroot "$container" -- cat /hello

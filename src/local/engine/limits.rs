@@ -2,7 +2,7 @@
 //!
 //! For root, buildah raises the numbers of open files and of processes to 1048576 (`RLimitDefaultValue`), and gives up where the
 //! kernel does not let it: in a container or a sandbox that has a lower limit and no right to raise it. There this machine's own
-//! limits are named instead.
+//! limits are named instead; of processes no more than `pid_max`, to which buildah lowers its own limit where it can.
 
 use std::fs;
 
@@ -19,8 +19,10 @@ pub(crate) fn ulimits() -> Vec<String> {
     if !geteuid().is_root() || may_raise(&fs::read_to_string("/proc/self/status").unwrap_or_default()) {
         return Vec::new();
     }
-    let hard = [("nofile", Resource::Nofile), ("nproc", Resource::Nproc)];
-    hard.into_iter().filter_map(|(name, resource)| ulimit(name, getrlimit(resource).maximum)).collect()
+    let most = fs::read_to_string("/proc/sys/kernel/pid_max").ok().and_then(|most| most.trim().parse().ok());
+    let processes = [getrlimit(Resource::Nproc).maximum, most].into_iter().flatten().min();
+    let limits = [("nofile", getrlimit(Resource::Nofile).maximum), ("nproc", processes)];
+    limits.into_iter().filter_map(|(name, limit)| ulimit(name, limit)).collect()
 }
 
 fn ulimit(name: &str, hard: Option<u64>) -> Option<String> {
