@@ -1,6 +1,6 @@
 //! What the process was given besides its arguments, read once and passed down: folders, and the words of a few variables.
 
-mod passwd;
+pub(crate) mod passwd;
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};

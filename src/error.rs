@@ -127,6 +127,15 @@ impl Error {
         self
     }
 
+    /// The same, where there is one.
+    #[must_use]
+    pub fn hint_if(self, hint: Option<impl Into<String>>) -> Self {
+        match hint {
+            Some(hint) => self.hint(hint),
+            None => self,
+        }
+    }
+
     /// What decides the exit code.
     pub fn kind(&self) -> ErrorKind {
         self.kind

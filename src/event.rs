@@ -233,6 +233,23 @@ pub struct BuildOutcome {
     pub failure: Option<Failure>,
 }
 
+impl BuildOutcome {
+    /// An end of which nothing more is known.
+    pub fn of(id: impl Into<TaskId>, outcome: Outcome) -> BuildOutcome {
+        BuildOutcome {
+            id: id.into(),
+            outcome,
+            url: None,
+            duration: None,
+            repositories: Vec::new(),
+            builds: Vec::new(),
+            user_warnings: Vec::new(),
+            metadata: Vec::new(),
+            failure: None,
+        }
+    }
+}
+
 /// A build in Koji.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct KojiBuild {

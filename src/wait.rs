@@ -64,11 +64,7 @@ impl WaitError {
 impl From<WaitError> for Error {
     fn from(error: WaitError) -> Self {
         let (kind, hint) = (error.kind(), error.hint());
-        let error = Error::new(kind, error);
-        match hint {
-            Some(hint) => error.hint(hint),
-            None => error,
-        }
+        Error::new(kind, error).hint_if(hint)
     }
 }
 

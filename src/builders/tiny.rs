@@ -155,17 +155,7 @@ impl Site for Nowhere {
 
 fn ended(outcome: Outcome) -> BuildOutcome {
     let failure = Failure { reason: "it was to fail".to_owned(), code: None, task: None, log: None };
-    BuildOutcome {
-        id: "Tiny-1".into(),
-        outcome,
-        url: None,
-        duration: None,
-        repositories: Vec::new(),
-        builds: Vec::new(),
-        user_warnings: Vec::new(),
-        metadata: Vec::new(),
-        failure: (outcome == Outcome::Failed).then_some(failure),
-    }
+    BuildOutcome { failure: (outcome == Outcome::Failed).then_some(failure), ..BuildOutcome::of("Tiny-1", outcome) }
 }
 
 /// A checkout with a commit, and a configuration.

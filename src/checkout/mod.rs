@@ -146,11 +146,7 @@ impl From<CheckoutError> for Error {
             CheckoutError::Git { source, .. } => remedy_for_format(source).map(str::to_owned),
             CheckoutError::Environment { .. } | CheckoutError::NotUtf8 { .. } => None,
         };
-        let error = Error::new(ErrorKind::Checkout, error);
-        match hint {
-            Some(hint) => error.hint(hint),
-            None => error,
-        }
+        Error::new(ErrorKind::Checkout, error).hint_if(hint)
     }
 }
 

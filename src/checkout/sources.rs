@@ -208,11 +208,7 @@ impl From<SourcesError> for crate::error::Error {
             SourcesError::Unreadable(_) | SourcesError::TooLong => None,
             SourcesError::Line { .. } => Some("`fedpkg new-sources FILE…` uploads files and writes the list anew"),
         };
-        let error = crate::error::Error::new(crate::error::ErrorKind::Refused, error);
-        match hint {
-            Some(hint) => error.hint(hint),
-            None => error,
-        }
+        crate::error::Error::new(crate::error::ErrorKind::Refused, error).hint_if(hint)
     }
 }
 

@@ -198,10 +198,7 @@ pub(crate) fn stop_on_errors(findings: &[Finding], root: &Path, hint: Option<&st
     }
     let refused = Refused { errors: errors.len(), root: root.display().to_string() };
     let error = Error::new(ErrorKind::Refused, refused).with_findings(errors);
-    Err(match hint {
-        Some(hint) => error.hint(hint),
-        None => error,
-    })
+    Err(error.hint_if(hint))
 }
 
 /// Checks found errors.

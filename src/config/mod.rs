@@ -209,11 +209,7 @@ pub enum ConfigError {
 impl From<ConfigError> for AppError {
     fn from(error: ConfigError) -> Self {
         let hint = hint(&error);
-        let error = AppError::new(ErrorKind::Config, error);
-        match hint {
-            Some(hint) => error.hint(hint),
-            None => error,
-        }
+        AppError::new(ErrorKind::Config, error).hint_if(hint)
     }
 }
 

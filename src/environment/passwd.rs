@@ -1,10 +1,10 @@
 //! The login name of whoever runs the program, where no variable says it (containers, cron): the passwd entry, as Python's `getpass` has it.
 
-use std::fs::File;
-use std::io::Read as _;
+use std::path::Path;
 use std::time::Duration;
 
 use crate::child;
+use crate::file;
 
 /// The most bytes of /etc/passwd that are looked at.
 const MOST_BYTES: u64 = 1 << 20;
@@ -14,16 +14,16 @@ const SERVICE_WITHIN: Duration = Duration::from_secs(2);
 /// The name of the process's user: of /etc/passwd, else of whatever else the system asks for users.
 pub(super) fn name() -> Option<String> {
     let uid = rustix::process::getuid().as_raw();
-    local().and_then(|text| name_of(&text, uid)).or_else(|| {
+    in_file(uid).or_else(|| {
         let entry = child::answer("getent", &["passwd", &uid.to_string()], SERVICE_WITHIN)?;
         name_of(&entry, uid)
     })
 }
 
-fn local() -> Option<String> {
-    let mut bytes = Vec::new();
-    File::open("/etc/passwd").ok()?.take(MOST_BYTES).read_to_end(&mut bytes).ok()?;
-    Some(String::from_utf8_lossy(&bytes).into_owned())
+/// The name of a user whom /etc/passwd has.
+pub(crate) fn in_file(uid: u32) -> Option<String> {
+    let bytes = file::beginning(&file::open(Path::new("/etc/passwd")).ok()?, MOST_BYTES).ok()?;
+    name_of(&String::from_utf8_lossy(&bytes), uid)
 }
 
 /// The first entry of a number, as for `getpwuid`.

@@ -151,11 +151,7 @@ impl From<Stopped> for FetchProblem {
 impl From<ArtifactsError> for Error {
     fn from(error: ArtifactsError) -> Self {
         let (kind, hint) = (error.problem.kind(), error.problem.hint());
-        let error = Error::new(kind, error);
-        match hint {
-            Some(hint) => error.hint(hint),
-            None => error,
-        }
+        Error::new(kind, error).hint_if(hint)
     }
 }
 

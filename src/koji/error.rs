@@ -203,11 +203,7 @@ impl SessionError {
 impl From<SessionError> for Error {
     fn from(error: SessionError) -> Error {
         let (kind, hint) = (error.kind(), error.hint());
-        let error = Error::new(kind, error);
-        match hint {
-            Some(hint) => error.hint(hint),
-            None => error,
-        }
+        Error::new(kind, error).hint_if(hint)
     }
 }
 

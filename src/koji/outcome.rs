@@ -110,17 +110,7 @@ pub struct Ending {
 impl Ending {
     /// What there is to say when watching stopped before the hub had answered at all.
     pub fn unseen(root: i64, links: &HubLinks) -> BuildOutcome {
-        BuildOutcome {
-            id: TaskId::from(root),
-            outcome: Outcome::Detached,
-            url: links.task(root),
-            duration: None,
-            repositories: Vec::new(),
-            builds: Vec::new(),
-            user_warnings: Vec::new(),
-            metadata: Vec::new(),
-            failure: None,
-        }
+        BuildOutcome { url: links.task(root), ..BuildOutcome::of(root, Outcome::Detached) }
     }
 
     /// Puts everything together.

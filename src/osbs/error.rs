@@ -166,10 +166,6 @@ const SERVER_HINT: &str = "is openshift_url that of an API server? A proxy may b
 impl From<ClusterError> for Error {
     fn from(error: ClusterError) -> Self {
         let (kind, hint) = error.kind_and_hint();
-        let error = Error::new(kind, error);
-        match hint {
-            Some(hint) => error.hint(hint),
-            None => error,
-        }
+        Error::new(kind, error).hint_if(hint)
     }
 }

@@ -194,17 +194,7 @@ mod tests {
     #[test]
     fn the_end_of_a_build_names_it_once() {
         let build = BuildId { builder: BuilderName::of("koji"), server: "https://hub".to_owned(), id: 7.into() };
-        let outcome = BuildOutcome {
-            id: build.id.clone(),
-            outcome: Outcome::Succeeded,
-            url: None,
-            duration: None,
-            repositories: Vec::new(),
-            builds: Vec::new(),
-            user_warnings: Vec::new(),
-            metadata: Vec::new(),
-            failure: None,
-        };
+        let outcome = BuildOutcome::of(build.id.clone(), Outcome::Succeeded);
         let finish = Finish { exit_code: 0, build: Some(build), outcome: Some(outcome) };
         let text = written([BuildEvent::Finished(Box::new(finish))]);
         assert_eq!(text.matches("\"id\":").count(), 1, "{text}");

@@ -9,6 +9,7 @@ use super::trouble::EngineTrouble;
 use super::{Engine, EngineError, output};
 use crate::child;
 use crate::config::local::LocalConfig;
+use crate::environment::passwd;
 
 /// The program that makes manual pages.
 pub(crate) const GO_MD2MAN: &str = "go-md2man";
@@ -238,8 +239,9 @@ pub(crate) fn check_subordinate_ids(user: Option<&str>) -> Result<(), SetupError
     if uid.is_root() || services.lines().any(|line| line.trim_start().starts_with("subid:")) {
         return Ok(());
     }
+    let known = passwd::in_file(uid.as_raw());
     let uid = uid.as_raw().to_string();
-    let user = login_name(&uid).or_else(|| user.map(str::to_owned)).unwrap_or_else(|| uid.clone());
+    let user = known.or_else(|| user.map(str::to_owned)).unwrap_or_else(|| uid.clone());
     for file in ["/etc/subuid", "/etc/subgid"] {
         let text = fs::read_to_string(file).unwrap_or_default();
         let has = text.lines().filter_map(|line| line.split(':').next()).any(|name| name == user || name == uid);
@@ -248,13 +250,6 @@ pub(crate) fn check_subordinate_ids(user: Option<&str>) -> Result<(), SetupError
         }
     }
     Ok(())
-}
-
-fn login_name(uid: &str) -> Option<String> {
-    let passwd = fs::read_to_string("/etc/passwd").ok()?;
-    let entry =
-        passwd.lines().map(|line| line.split(':').collect::<Vec<_>>()).find(|entry| entry.get(2) == Some(&uid))?;
-    entry.first().map(|name| (*name).to_owned())
 }
 
 #[cfg(test)]

@@ -384,15 +384,11 @@ impl Run<'_> {
         let id = TaskId::from(self.names.id.as_str());
         let took = jiff::Timestamp::now().duration_since(self.names.started);
         let mut outcome = BuildOutcome {
-            id: id.clone(),
-            outcome: Outcome::Succeeded,
-            url: None,
             duration: took.try_into().ok(),
             repositories: delivered.pushed.map(|pushed| pushed.pull_specs()).unwrap_or_default(),
             builds: delivered.imported.into_iter().collect(),
             user_warnings: self.journal.user_warnings(),
-            metadata: Vec::new(),
-            failure: None,
+            ..BuildOutcome::of(id.clone(), Outcome::Succeeded)
         };
         let mut kind = None;
         if let Err(error) = ended {

@@ -135,11 +135,7 @@ impl From<AccessError> for Error {
             AccessError::Wait(error) => error.hint().map(str::to_owned),
             AccessError::Url { .. } | AccessError::Kubeconfig(_) | AccessError::Pem { .. } => None,
         };
-        let error = Error::new(kind, error);
-        match hint {
-            Some(hint) => error.hint(hint),
-            None => error,
-        }
+        Error::new(kind, error).hint_if(hint)
     }
 }
 

@@ -114,11 +114,7 @@ fn refused(error: ClusterError) -> Error {
         403 => Some("the cluster's policies do not admit this build: ask its administrators"),
         _ => None,
     };
-    let error = Error::new(ErrorKind::Refused, error);
-    match hint {
-        Some(hint) => error.hint(hint),
-        None => error,
-    }
+    Error::new(ErrorKind::Refused, error).hint_if(hint)
 }
 
 /// Creates an object, or finds the one that an earlier request has created.

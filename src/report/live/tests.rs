@@ -102,15 +102,9 @@ fn submitted(manner: &'static Manner) -> BuildEvent {
 fn ended(outcome: Outcome) -> BuildOutcome {
     let failure = Failure { reason: "boom".into(), code: None, task: None, log: None };
     BuildOutcome {
-        id: 25.into(),
-        outcome,
-        url: None,
-        duration: None,
         repositories: vec!["r/foo@sha256:ab".into()],
-        builds: vec![],
-        user_warnings: vec![],
-        metadata: Vec::new(),
         failure: (outcome == Outcome::Failed).then_some(failure),
+        ..BuildOutcome::of(25, outcome)
     }
 }
 

@@ -235,10 +235,7 @@ impl From<PlanError> for Error {
             PlanError::SourceUrl(error) => return error,
             error => Error::new(kind, error),
         };
-        match hint {
-            Some(hint) => error.hint(hint),
-            None => error,
-        }
+        error.hint_if(hint)
     }
 }
 

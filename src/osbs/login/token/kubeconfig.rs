@@ -8,7 +8,7 @@ use url::Url;
 
 use crate::config::show::unwritten;
 use crate::event::ConfigValue;
-use crate::{address, file};
+use crate::file;
 
 use super::{FileRole, Identity, TokenError, TokenSource, TokenWarning, checked, is_same_server};
 
@@ -79,7 +79,7 @@ pub(crate) fn shown(server: Option<&Url>) -> Vec<ConfigValue> {
         return Vec::new();
     };
     let cluster = kubeconfig.clusters.iter().find(|named| named.name == context.cluster);
-    let server = cluster.and_then(|named| named.cluster.as_ref()?.server.as_deref().map(address::masked));
+    let server = cluster.and_then(|named| named.cluster.as_ref()?.server.clone());
     let values = [
         ("context", Some(name.clone())),
         ("namespace", context.namespace.clone()),
