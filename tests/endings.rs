@@ -6,10 +6,26 @@ mod readers;
 mod signals;
 
 use std::fs;
+use std::sync::Mutex;
 
 use crate::support::osbs_world::OsbsWorld;
 use crate::support::sandbox::{Finished, Sandbox};
 use crate::support::world::World;
+
+/// Looks at all cases of a table, some at a time, and fails with everything that is wrong with any.
+fn hold_all<T>(at_once: usize, cases: impl Iterator<Item = T> + Send, wrong: impl Fn(T) -> Option<String> + Sync) {
+    let (cases, found) = (Mutex::new(cases), Mutex::new(Vec::new()));
+    let work = || {
+        while let Some(case) = { cases.lock().unwrap().next() } {
+            if let Some(wrong) = wrong(case) {
+                found.lock().unwrap().push(wrong);
+            }
+        }
+    };
+    std::thread::scope(|scope| (0..at_once).for_each(|_| drop(scope.spawn(work))));
+    let found = found.into_inner().unwrap();
+    assert!(found.is_empty(), "{}", found.join("\n\n"));
+}
 
 #[test]
 fn a_build_that_cannot_be_remembered_is_told_and_so_is_that() {

@@ -2,8 +2,8 @@
 
 use std::fs::File;
 use std::process::{Command, Stdio};
-use std::sync::Mutex;
 
+use super::hold_all;
 use crate::support::koji_hub::{End, Fault, HubOptions, Script};
 use crate::support::kube_api::play::Play;
 use crate::support::kube_api::{Odd, Trick};
@@ -286,21 +286,14 @@ fn a_fact_has_one_exit_code_whoever_builds() {
         let columns = [("koji", fact.koji), ("osbs", fact.osbs), ("local", fact.local)];
         columns.into_iter().filter_map(move |(builder, provoke)| Some((fact, builder, provoke?)))
     });
-    let (cells, wrong) = (Mutex::new(cells), Mutex::new(Vec::new()));
-    let work = || {
-        while let Some((fact, builder, provoke)) = { cells.lock().unwrap().next() } {
-            let Some(run) = provoke() else { continue };
-            // A build that there may be is never left without a word on how to come back to it, or to look for it.
-            let is_led = fact.code != 7 || run.stderr.contains("hint: ");
-            if run.status != Some(fact.code) || !is_led {
-                let Fact { what, code, .. } = fact;
-                wrong.lock().unwrap().push(format!("{what}, on {builder}: {:?} and not {code}\n{run}", run.status));
-            }
-        }
-    };
-    std::thread::scope(|scope| (0..3).for_each(|_| drop(scope.spawn(work))));
-    let wrong = wrong.into_inner().unwrap();
-    assert!(wrong.is_empty(), "{}", wrong.join("\n\n"));
+    hold_all(3, cells, |(fact, builder, provoke)| {
+        let run = provoke()?;
+        // A build that there may be is never left without a word on how to come back to it, or to look for it.
+        let is_led = fact.code != 7 || run.stderr.contains("hint: ");
+        let Fact { what, code, .. } = fact;
+        let is_right = run.status == Some(*code) && is_led;
+        (!is_right).then(|| format!("{what}, on {builder}: {:?} and not {code}\n{run}", run.status))
+    });
 }
 
 #[test]

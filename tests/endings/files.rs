@@ -1,8 +1,8 @@
 //! A file that somebody named and that is none: a pipe that nobody writes to is refused, and not waited for.
 
 use std::path::Path;
-use std::sync::Mutex;
 
+use super::hold_all;
 use crate::support::osbs_world::OsbsWorld;
 use crate::support::sandbox::{Finished, Sandbox};
 use crate::support::world::{World, write_profile};
@@ -40,19 +40,12 @@ fn a_pipe_that_is_named_as_a_file_is_refused_and_not_waited_for() {
     let folder = tempfile::tempdir().unwrap();
     let pipe = folder.path().join("pipe");
     rustix::fs::mknodat(rustix::fs::CWD, &pipe, rustix::fs::FileType::Fifo, 0o600.into(), 0).unwrap();
-    let (cases, wrong) = (Mutex::new(NAMED.iter()), Mutex::new(Vec::new()));
-    let work = || {
-        while let Some((what, code, provoke)) = { cases.lock().unwrap().next() } {
-            let run = provoke(&pipe);
-            let is_told = run.stderr.contains("is not a regular file") && run.stderr.contains(word(&pipe));
-            if run.status != Some(*code) || !is_told {
-                wrong.lock().unwrap().push(format!("{what}: {:?} and not {code}\n{run}", run.status));
-            }
-        }
-    };
-    std::thread::scope(|scope| (0..2).for_each(|_| drop(scope.spawn(work))));
-    let wrong = wrong.into_inner().unwrap();
-    assert!(wrong.is_empty(), "{}", wrong.join("\n\n"));
+    hold_all(2, NAMED.iter(), |(what, code, provoke)| {
+        let run = provoke(&pipe);
+        let is_told = run.stderr.contains("is not a regular file") && run.stderr.contains(word(&pipe));
+        let is_right = run.status == Some(*code) && is_told;
+        (!is_right).then(|| format!("{what}: {:?} and not {code}\n{run}", run.status))
+    });
 }
 
 #[test]
